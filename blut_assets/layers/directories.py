@@ -75,6 +75,13 @@ def is_path(word: str) -> bool:
     return word.endswith(SUFFIXES) or word.startswith(("/", "./", "../", "~"))
 
 
+def path_of(word: str) -> Path:
+    """Returns the path that ``--config`` names; ``~`` stays where nobody knows whose home that is."""
+    with suppress(RuntimeError):
+        return Path(word).expanduser()
+    return Path(word)
+
+
 def own_shelves(project: Path | None, user: Path | None) -> list[Shelf]:
     """Returns where a project and a user keep groups and named files, whether they are there or not."""
     return [Shelf(one / CONFIGS, believed=False) for one in (project, user) if one]

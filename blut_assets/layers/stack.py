@@ -15,6 +15,7 @@ from blut_assets.layers.directories import (
     Shelf,
     is_path,
     own_shelves,
+    path_of,
     project_directory,
     user_directory,
 )
@@ -111,7 +112,7 @@ class Stack:
             self.looked.append(("project", PROJECT, False))
             return
         file = project / PROJECT
-        own = any(is_path(word) and Path(word).expanduser().resolve() == file for word in words)
+        own = any(is_path(word) and path_of(word).resolve() == file for word in words)
         self._put_found("project", file, Shelf(project / CONFIGS, own), composer)
 
     def _put_found(self, layer: Layer, file: Traversable, shelf: Shelf, composer: Composer) -> None:
@@ -129,9 +130,9 @@ class Stack:
         if not is_path(word):
             file, shelf = named(word, shelves, said)
         else:
-            if self.reads.alone and not Path(word).expanduser().is_absolute():
+            if self.reads.alone and not path_of(word).is_absolute():
                 raise ArgsError(f"config = {word!r}: a relative path; give the whole one")
-            file = Path(word).expanduser()
+            file = path_of(word)
             shelf = shelf_beside(file, believed=not self.reads.alone)
         try:
             found = read_settings(file, believe=shelf.believed if shelf else True)

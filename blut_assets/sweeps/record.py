@@ -14,7 +14,7 @@ The runs are the truth: each has the tags `SWEEP_TAG` and `TRIAL_TAG`, and what 
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,6 +26,8 @@ from blut_resources.machine import liveness
 SWEEPS, HEAD, TRIALS, RUNNING, OUTPUT = "sweeps", "sweep.json", "trials.jsonl", ".running", "output.log"
 SCHEMA = "blut.sweep.v1"
 SWEEP_TAG, TRIAL_TAG, OVERRIDES_TAG = "blut/sweep", "blut/trial", "blut/overrides"
+SEARCH_TAG = "blut/search"
+"""Of a trial of a search: by what its trials are ranked, as JSON."""
 State = Literal["waiting", "running", "ended"]
 SUCCEEDED = "succeeded"
 FAILED = ("failed", "refused", "deadline", "lost")
@@ -146,7 +148,7 @@ class SweepRecord:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
             try:
                 _cut_torn(descriptor)
-                os.write(descriptor, text.encode())
+                _write(descriptor, text.encode())
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
@@ -288,6 +290,12 @@ class SweepRecord:
         self._trials[int(number)] = replace(self._trials[int(number)], **changes)
 
 
+def _write(descriptor: int, data: bytes) -> None:
+    """Write all of it: a disk that fills up takes a part without an error, and says so at the next write."""
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
 def _cut_torn(descriptor: int) -> None:
     """Remove what a killed process has left of its last line."""
     end = os.lseek(descriptor, 0, os.SEEK_END)
@@ -317,7 +325,11 @@ def _touched(head: Path) -> float:
 
 
 class NoSuchSweep(LookupError):
-    """Says that no sweep has an id that begins so, or that several have."""
+    """Says that no sweep has an id that begins so, or that several have: those are ``found``."""
+
+    def __init__(self, told: str, found: Sequence[SweepRecord]) -> None:
+        super().__init__(told)
+        self.found = found
 
 
 def sweep_named(home: Path, prefix: str) -> SweepRecord:
@@ -332,6 +344,7 @@ def sweep_named(home: Path, prefix: str) -> SweepRecord:
         raise NoSuchSweep(
             f"{len(found)} sweeps have an id that begins with {prefix!r} ({names}); give more of it"
             if found
-            else f"no sweep has an id that begins with {prefix!r}: `blut sweep list` shows them"
+            else f"no sweep has an id that begins with {prefix!r}: `blut sweep list` shows them",
+            found,
         )
     return found[0]

@@ -43,7 +43,7 @@ def sweep_called(prefix: str) -> "SweepRecord":
         record.head()
         return record
     except NoSuchSweep as error:
-        return _made_again(prefix) or wrong(str(error))
+        return (not error.found and _made_again(prefix)) or wrong(str(error))
     except (OSError, ValueError) as error:
         return _made_again(prefix) or failed(f"its record cannot be read: {error}")
 

@@ -10,17 +10,17 @@ from blut_assets.cli.hpo.order import SearchOrder, trial_args
 from blut_assets.cli.hpo.rebuilding import rebuild
 from blut_assets.cli.run.arguments import refuse_lacking
 from blut_assets.cli.run.detach import began, leave_for
-from blut_assets.cli.run.launching import end_on_sigterm, run_recipe
+from blut_assets.cli.run.launching import end_on_sigterm, refuse_unplaced, run_recipe
 from blut_assets.cli.run.partitions import INTERRUPTED
 from blut_assets.cli.sweep.ahead import look_ahead
 from blut_assets.cli.sweep.apart import apart, forked
-from blut_assets.cli.sweep.command import cancelled, settled, wait_for_others
+from blut_assets.cli.sweep.command import cancelled, led, settled, wait_for_others
 from blut_assets.cli.sweep.leading import Leader
 from blut_assets.cli.sweep.telling import SweepProgress, summary
 from blut_assets.cli.sweep.worker import TrialWork, work
 from blut_assets.definitions import discovered
 from blut_assets.hpo.advisor import Advisor
-from blut_assets.sweeps.record import OUTPUT, LedElsewhere, SweepRecord, Trial
+from blut_assets.sweeps.record import OUTPUT, SEARCH_TAG, SweepRecord, Trial
 from blut_assets.sweeps.standing import BestTrial, best_of, standing
 from blut_assets.terminal.output import failed
 from blut_resources.files.durable import write_atomic
@@ -47,19 +47,23 @@ def run_search(
     book = next(book for book in discovered.cookbooks if recipe in book.recipes)
     refuse_lacking(recipe.name, [*book.extras, "blut[hpo]"])
     end_on_sigterm()
+    refuse_unplaced(one.args.launcher for one in order.ends.trials)
     record = SweepRecord(find_home(), order.id)
     wait_for_others(record)
     if refused := apart(lambda: look_ahead(order.ends, set())).refused:
         failed("\n".join(refused))
+    mark = led(record)
     rebuilt = apart(lambda: rebuild(record, order))
     again = _written_down(record, order, tags or {}, retry_failed)
     leave_for({"sweep": record.id}, record.place / OUTPUT)
     told = SweepProgress(record, f"search {record.short}")
+    named = {**(tags or {}), SEARCH_TAG: json.dumps(_metric(order))}
     what = TrialWork(
-        recipe, lambda trial: trial_args(order, trial.overrides).args, tags or {}, pausing=search.asset
+        recipe, lambda trial: trial_args(order, trial.overrides).args, named, pausing=search.asset
     )
     leader = Leader(
         record,
+        mark,
         lambda: work(record, what),
         cancelled,
         search.at_once,
@@ -74,10 +78,7 @@ def run_search(
     told.line(
         f"search {record.short} of {recipe.name}: {search.trials} trials{done}, {search.at_once} at once"
     )
-    try:
-        trials = leader.lead(again)
-    except LedElsewhere as error:
-        failed(str(error))
+    trials = leader.lead(again)
     told.over()
     how = standing(trials.values())
     record.say({"what": "over", "standing": how.sentence()})
@@ -99,14 +100,13 @@ def _written_down(
     record: SweepRecord, order: SearchOrder, tags: Mapping[str, str], retry_failed: bool
 ) -> list[int]:
     """Write down what is asked for; returns the numbers of trials that ended before they came to anything."""
-    best = "highest" if order.search.sampling.maximize else "lowest"
     record.write_head(
         {
             "kind": "hpo",
             "recipe": order.recipe.name,
             "values": order.values,
             "axes": order.told["space"],
-            "metric": {"fact": order.search.metric, "best": best, "only_if": order.only_if},
+            "metric": _metric(order),
             "search": {**order.told, "trials": order.search.trials},
             "tags": tags,
             "cwd": str(Path.cwd()),
@@ -117,6 +117,12 @@ def _written_down(
         if trial.state == "running":
             record.end(trial.number, "lost", "its worker was killed, and its command", run=trial.run_id)
     return [one.number for one in record.trials().values() if _is_to_run_again(one, retry_failed)]
+
+
+def _metric(order: SearchOrder) -> dict[str, str]:
+    """Returns by what the trials are ranked."""
+    best = "highest" if order.search.sampling.maximize else "lowest"
+    return {"fact": order.search.metric, "best": best, "only_if": order.only_if}
 
 
 def _is_to_run_again(trial: Trial, retry_failed: bool) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from blut_assets.cli.hpo.order import SearchOrder
-from blut_assets.cli.sweep.rebuild import told_of
+from blut_assets.cli.sweep.rebuild import MADE_AGAIN, told_of
 from blut_assets.cli.sweep.worker import last_epoch
 from blut_assets.recipes.args import args_of
 from blut_assets.sweeps.grid import name_of
@@ -18,23 +18,38 @@ Line = Mapping[str, Any]
 
 
 def rebuild(record: SweepRecord, order: SearchOrder) -> int:
-    """Write down the trials that the tags of runs tell of, if none is known; returns how many runs did."""
-    if record.trials():
+    """Write down the trials that the tags of runs tell of, if none is known, or if somebody has looked at the
+    search since its record was lost; returns how many runs did.
+    """
+    if record.trials() and not _made_again(record):
         return 0
     with open_instance() as instance:
         reap_dead_runs(instance)
         records = instance.get_run_records(dg.RunsFilter(tags={SWEEP_TAG: record.id}), ascending=True)
         lines = [*_lines(instance, order, records)]
     if lines:
-        record.say(*lines)
+        with record.locked():
+            record.begin_anew()
+            record.append(*lines)
     return len(records) if lines else 0
+
+
+def _made_again(record: SweepRecord) -> bool:
+    """Says whether the record was made by who knew the runs alone, and not what is searched."""
+    try:
+        head = record.head()
+    except (OSError, ValueError):
+        return False
+    return head["kind"] != "hpo" or bool(head.get(MADE_AGAIN))
 
 
 def _lines(
     instance: dg.DagsterInstance, order: SearchOrder, records: Sequence[dg.RunRecord]
 ) -> Iterator[Line]:
     known: set[int] = set()
-    numbered = [(int(n), one) for one in records if (n := one.dagster_run.tags.get(TRIAL_TAG, "")).isdigit()]
+    numbered = [
+        (int(n), one) for one in records if (n := one.dagster_run.tags.get(TRIAL_TAG, "")).isdecimal()
+    ]
     for number, one in sorted(numbered, key=lambda pair: pair[0]):
         run = one.dagster_run
         args = args_of(run) or {}

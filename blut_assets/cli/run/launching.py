@@ -5,7 +5,7 @@ import gc
 import signal
 import traceback
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import dagster as dg
@@ -46,6 +46,16 @@ from blut_resources.settings import settings
 
 class EndedUnwritten(StoreError):
     """Says which place was full when a run was ended by that, and what makes room."""
+
+
+def refuse_unplaced(launchers: Iterable[str | None]) -> None:
+    """End the command with status 2 where payloads cannot be contained as asked, or a launcher is unknown."""
+    try:
+        contained(settings())
+        for name in {*launchers}:
+            profile_of(name)
+    except (LimitsError, LauncherError) as error:
+        wrong(str(error))
 
 
 class OfPartition(NamedTuple):
@@ -99,12 +109,7 @@ def execute(
     if partition is not None:
         ran = OfPartition(part(ran.name, partition), ran.assets)
     end_on_sigterm()
-    try:
-        contained(settings())
-        for config in configs.values():
-            profile_of(config.launcher)
-    except (LimitsError, LauncherError) as error:
-        wrong(str(error))
+    refuse_unplaced(config.launcher for config in configs.values())
     epochs = {
         key.to_user_string(): epochs
         for key, config in configs.items()

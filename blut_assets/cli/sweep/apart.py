@@ -19,6 +19,7 @@ def apart(work: Callable[[], T]) -> T:
 
     Raises:
         SystemExit: with the status of the other process, which has said why.
+        Exception: what the function has raised.
     """
     reader, writer = os.pipe()
     pid = forked(lambda: _send(work, writer))
@@ -28,12 +29,29 @@ def apart(work: Callable[[], T]) -> T:
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     if status:
         sys.exit(status if status > 0 else 128 - status)
-    return pickle.loads(data)  # noqa: S301
+    found, error = pickle.loads(data)  # noqa: S301
+    if error is not None:
+        raise error
+    return found
 
 
 def _send(work: Callable[[], object], writer: int) -> None:
+    try:
+        said = pickle.dumps((work(), None))
+    except Exception as error:
+        said = _portable(error)
     with os.fdopen(writer, "wb") as pipe:
-        pickle.dump(work(), pipe)
+        pipe.write(said)
+
+
+def _portable(error: Exception) -> bytes:
+    """Returns an error for the other process, which knows what to say; one that cannot go there is raised."""
+    try:
+        said = pickle.dumps((None, error))
+        pickle.loads(said)  # noqa: S301
+    except Exception:
+        raise error from None
+    return said
 
 
 def forked(work: Callable[[], object]) -> int:

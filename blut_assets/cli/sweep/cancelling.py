@@ -34,7 +34,7 @@ def cancel(record: SweepRecord, grace_s: float | None) -> str:
         return f"sweep {record.short} has ended already: {how.sentence()}"
     running = [one for one in record.trials().values() if one.state == "running"]
     leader = record.leader()
-    pids = [pid] if leader and (pid := liveness.pid_here(leader)) else _workers(record)
+    pids = [pid] if leader and (pid := liveness.pid_here(leader)) else _workers(record, leader)
     if not pids:
         failed(
             f"sweep {record.short} belongs to {leader or 'a process'}, which cannot be reached from here:"
@@ -53,8 +53,11 @@ def cancel(record: SweepRecord, grace_s: float | None) -> str:
     return f"sweep {record.short} is cancelled: {how.sentence()}"
 
 
-def _workers(record: SweepRecord) -> list[int]:
-    """Returns the workers at a trial, whose command was killed."""
+def _workers(record: SweepRecord, leader: liveness.Holder | None) -> list[int]:
+    """Returns the workers at a trial, whose command was killed; none where numbers count otherwise."""
+    here = liveness.this_process()
+    if leader is None or (leader.boot, leader.namespace) != (here.boot, here.namespace):
+        return []
     return [one.worker for one in record.trials().values() if one.state == "running"]
 
 

@@ -2,19 +2,18 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import typer
 
 from blut_assets.cli.run.alerting import tell_at_end
 from blut_assets.cli.run.arguments import refuse_lacking
 from blut_assets.cli.run.detach import began, leave_for
-from blut_assets.cli.run.launching import end_on_sigterm
+from blut_assets.cli.run.launching import end_on_sigterm, refuse_unplaced
 from blut_assets.cli.run.partitions import INTERRUPTED, LATE
 from blut_assets.cli.sweep.ahead import done_before, look_ahead
 from blut_assets.cli.sweep.apart import apart
 from blut_assets.cli.sweep.leading import Leader
-from blut_assets.cli.sweep.order import AskedTrial, SweepOrder
+from blut_assets.cli.sweep.order import AskedTrial, SweepOrder, metric_of
 from blut_assets.cli.sweep.telling import SweepProgress, summary
 from blut_assets.cli.sweep.worker import TrialWork, work
 from blut_assets.definitions import discovered
@@ -23,13 +22,10 @@ from blut_assets.sweeps.record import OUTPUT, LedElsewhere, NewTrial, SweepRecor
 from blut_assets.sweeps.standing import standing
 from blut_assets.terminal.output import failed
 from blut_resources.alive import cancel_run, reap_dead_runs
-from blut_resources.containment import LimitsError
-from blut_resources.containment.asked import contained
 from blut_resources.instance.home import find_home
 from blut_resources.instance.instance import open_instance
 from blut_resources.machine import liveness
 from blut_resources.runs.deadline import parse_deadline
-from blut_resources.settings import settings
 from blut_resources.text import one_line
 
 LOOK_S = 0.5
@@ -56,21 +52,20 @@ def run_sweep(
     book = next(book for book in discovered.cookbooks if recipe in book.recipes)
     refuse_lacking(recipe.name, book.extras)
     end_on_sigterm()
-    try:
-        contained(settings())
-    except LimitsError as error:
-        failed(str(error))
+    refuse_unplaced(one.args.launcher for one in order.trials)
     record = SweepRecord(find_home(), sweep_id or order.id)
     wait_for_others(record)
     ahead = apart(lambda: look_ahead(order, done_before(record)))
     if ahead.refused:
         failed("\n".join(ahead.refused))
+    mark = led(record)
     numbers = _written_down(record, order, tags or {})
     args = {number: one.args for number, one in numbers.items()}
     leave_for({"sweep": record.id}, record.place / OUTPUT)
     told = SweepProgress(record, f"sweep {record.short}")
     leader = Leader(
         record,
+        mark,
         lambda: work(record, TrialWork(recipe, lambda trial: args[trial.number], tags or {}, fail_fast)),
         cancelled,
         jobs or ahead.jobs,
@@ -88,10 +83,7 @@ def run_sweep(
     ]
     there = f", {len(ahead.done)} of them done before" if ahead.done else ""
     told.line(f"sweep {record.short} of {recipe.name}: {len(numbers)} trials{there}, {leader.jobs} at once")
-    try:
-        trials = leader.lead(again)
-    except LedElsewhere as error:
-        failed(f"{error}: `blut sweep show {record.short}` shows how far it is")
+    trials = leader.lead(again)
     told.over()
     how = standing(trials.values())
     record.say({"what": "over", "standing": how.sentence()})
@@ -126,6 +118,18 @@ def cancelled(run_ids: Sequence[str]) -> None:
                 cancel_run(instance, run, 0.0)
 
 
+def led(record: SweepRecord) -> liveness.Mark:
+    """Returns the mark of this process, which leads a sweep from now on; ends the command where another does.
+
+    Nothing is written into the record before: of two commands that begin at once one would count the trials
+    twice, and what the other has at work as lost.
+    """
+    try:
+        return record.lead_here()
+    except LedElsewhere as error:
+        failed(f"{error}: `blut sweep show {record.short}` shows how far it is")
+
+
 def wait_for_others(record: SweepRecord) -> None:
     """Wait until the workers of a command that was killed have ended; one that lives ends this command."""
     said = False
@@ -145,16 +149,15 @@ def wait_for_others(record: SweepRecord) -> None:
 
 def _written_down(record: SweepRecord, order: SweepOrder, tags: Mapping[str, str]) -> dict[int, AskedTrial]:
     """Write down what is asked for, and which trials that are; returns them by number."""
-    metric = order.recipe.metric
     record.write_head(
         {
             "kind": "sweep",
             "recipe": order.recipe.name,
             "values": order.values,
             "axes": order.axes,
-            "metric": metric and {"fact": metric.fact, "best": metric.best, "only_if": metric.only_if},
+            "metric": metric_of(order.recipe),
             "tags": tags,
-            "cwd": str(Path.cwd()),
+            "cwd": order.cwd,
             "at": time.time(),
         }
     )

@@ -43,6 +43,7 @@ class Leader:
     """Leads one session of a sweep.
 
     Attributes:
+        mark: of this process at the record, taken before anything was written there; removed at the end.
         work: what a worker does, in a process of its own.
         cancel: ends runs at once, in a process of its own.
         jobs: workers at once.
@@ -54,6 +55,7 @@ class Leader:
     """
 
     record: SweepRecord
+    mark: liveness.Mark
     work: Callable[[], object]
     cancel: Callable[[Sequence[str]], object]
     jobs: int
@@ -75,7 +77,6 @@ class Leader:
 
         Ctrl-C once lets no trial begin and ends those at work, with time for a checkpoint; twice without.
         """
-        mark = self.record.lead_here()
         try:
             begun = {"what": "session", "jobs": self.jobs, "leader": liveness.this_process().line()}
             begun |= {"grows": True} if self.beside else {}
@@ -90,7 +91,7 @@ class Leader:
         finally:
             self._kill()
             self._end_beside()
-            mark.remove()
+            self.mark.remove()
 
     def _heed(self, go_on: Callable[[], bool]) -> None:
         """Go on until there is nothing to do; an interrupt changes what that is."""
@@ -148,7 +149,13 @@ class Leader:
                 for one in self.record.trials().values()
                 if one.worker == pid and (one.number, one.run_id) not in self._ended
             ]
-            self._died += not had and code != 0
+            if not had and code != 0:
+                self._died += 1
+                if self._died == HOPELESS:
+                    self.told.line(
+                        f"no worker is started any more: {HOPELESS} died before they took a trial; the last"
+                        f" one {_died_of(code)}"
+                    )
             for one in had:
                 if one.state == "running":
                     how = ("lost", f"its worker, process {pid}, {_died_of(code)}")

@@ -21,6 +21,7 @@ from blut_assets.sweeps.grid import Grid, Overrides, read_grid, words_of
 from blut_assets.sweeps.record import Trial
 from blut_assets.terminal.output import wrong
 from blut_resources.files.digest import digest_bytes
+from blut_resources.files.here import here
 from blut_resources.instance.home import find_home
 from blut_resources.text import meant
 
@@ -32,11 +33,12 @@ TOLD = 5
 
 @dataclass(frozen=True)
 class AskedTrial:
-    """Holds what one trial is to run."""
+    """Holds what one trial is to run; ``known_as`` is the key by which a record knows it already."""
 
     overrides: Overrides
     partition: str | None
     args: RecipeArgs
+    known_as: str = ""
 
     @cached_property
     def key(self) -> str:
@@ -44,6 +46,8 @@ class AskedTrial:
 
         What changes no result, such as a limit of memory, does not count unless the sweep is over it.
         """
+        if self.known_as:
+            return self.known_as
         values = self.args.model_dump(mode="json", exclude_defaults=True, exclude={*COMMON})
         common = {key: value for key, value in self.overrides.items() if key.split(".")[0] in COMMON}
         text = json.dumps([self.partition, values, common], sort_keys=True, default=str)
@@ -52,12 +56,17 @@ class AskedTrial:
 
 @dataclass(frozen=True)
 class SweepOrder:
-    """Holds what a sweep is to run: its recipe, the args that all trials share, and the trials in order."""
+    """Holds what a sweep is to run: its recipe, the args that all trials share, and the trials in order.
+
+    Attributes:
+        cwd: from which relative paths in these args count.
+    """
 
     recipe: Recipe
     values: Mapping[str, Any]
     axes: Sequence[str]
     trials: Sequence[AskedTrial]
+    cwd: str
 
     @property
     def id(self) -> str:
@@ -100,7 +109,8 @@ def ordered(
         lines = [f"trial {words}: {told}" for told, words in problems.items()]
         more = [f"and {len(lines) - TOLD} more"] if len(lines) > TOLD else []
         wrong("\n".join([*lines[:TOLD], *more]))
-    return SweepOrder(recipe, values, axes, [*{one.key: one for one in reversed(trials)}.values()][::-1])
+    different = [*{one.key: one for one in reversed(trials)}.values()][::-1]
+    return SweepOrder(recipe, values, axes, different, str(here()))
 
 
 def ordered_before(recipe: Recipe, head: Mapping[str, Any], trials: Sequence[Trial]) -> SweepOrder:
@@ -114,8 +124,15 @@ def ordered_before(recipe: Recipe, head: Mapping[str, Any], trials: Sequence[Tri
                 args = recipe.parse(with_data(with_overrides(head["values"], one.overrides)), [one.partition])
             except ArgsError as error:
                 wrong(f"trial {one.number} ({words_of(one.overrides)}): {error}")
-            found.append(AskedTrial(one.overrides, one.partition, args))
-    return SweepOrder(recipe, head["values"], head["axes"], found)
+            # a recipe whose defaults have changed since would give another key
+            found.append(AskedTrial(one.overrides, one.partition, args, one.key))
+    return SweepOrder(recipe, head["values"], head["axes"], found, head["cwd"])
+
+
+def metric_of(recipe: Recipe) -> dict[str, str] | None:
+    """Returns by what the trials of a recipe are ranked, as a record says it; None where by nothing."""
+    metric = recipe.metric
+    return {"fact": metric.fact, "best": metric.best, "only_if": metric.only_if} if metric else None
 
 
 def grid_given(recipe: Recipe, sweep: Sequence[str], file: Path | None, sets: Sequence[str]) -> Grid:

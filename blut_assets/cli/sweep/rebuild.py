@@ -1,5 +1,6 @@
 """Makes the record of a sweep again, out of its runs: these are the truth, and have its tags."""
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,7 +9,7 @@ import dagster as dg
 
 from blut_assets.cli.run.arguments import recipe_called
 from blut_assets.cli.run.lookup import made_by
-from blut_assets.cli.sweep.order import ordered_before
+from blut_assets.cli.sweep.order import metric_of, ordered_before
 from blut_assets.cli.sweep.worker import OUTCOMES, compared, facts_in
 from blut_assets.history.failures import failure_of
 from blut_assets.history.partitions import partition_of_run
@@ -18,12 +19,14 @@ from blut_assets.recipes.args import args_of
 from blut_assets.recipes.recipe import RECIPE_TAG
 from blut_assets.stages import reuse
 from blut_assets.sweeps.axes import same
-from blut_assets.sweeps.record import SUCCEEDED, SWEEP_TAG, TRIAL_TAG, SweepRecord, Trial
+from blut_assets.sweeps.record import SEARCH_TAG, SUCCEEDED, SWEEP_TAG, TRIAL_TAG, SweepRecord, Trial
 from blut_assets.sweeps.standing import standing
 from blut_resources.instance.instance import home_of
 from blut_resources.text import one_line
 
 Lines = list[dict[str, Any]]
+MADE_AGAIN = "made_again"
+"""Of what was asked for: whether only the runs have told it."""
 
 
 def ids_in(instance: dg.DagsterInstance, prefix: str) -> list[str]:
@@ -49,14 +52,15 @@ def rebuild(instance: dg.DagsterInstance, sweep_id: str) -> SweepRecord | None:
     recipe = recipe_called(name)
     values, overrides = _told_apart({n: args_of(one.dagster_run) or {} for n, one in newest.items()})
     record = SweepRecord(home_of(instance), sweep_id)
-    metric = recipe.metric
+    search = next((one.dagster_run.tags.get(SEARCH_TAG, "") for one in newest.values()), "")
     head = {
-        "kind": "sweep",
+        "kind": "hpo" if search else "sweep",
         "recipe": name,
         "values": values,
         "axes": sorted({key for one in overrides.values() for key in one}),
-        "metric": metric and {"fact": metric.fact, "best": metric.best, "only_if": metric.only_if},
+        "metric": json.loads(search) if search else metric_of(recipe),
         "tags": {},
+        MADE_AGAIN: True,
         "cwd": "/",
         "at": min(one.create_timestamp.timestamp() for one in newest.values()),
     }
@@ -70,6 +74,8 @@ def rebuild(instance: dg.DagsterInstance, sweep_id: str) -> SweepRecord | None:
     for number, one in sorted(newest.items()):
         lines += told_of(instance, recipe, number, one)
     record.write_head(head)
+    if record.leads() != "no":  # whoever leads it goes on writing what becomes of its trials
+        return record
     with record.locked():
         record.begin_anew()
         record.append(*lines)

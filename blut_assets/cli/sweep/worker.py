@@ -5,6 +5,7 @@ import math
 import os
 import signal
 import time
+import traceback
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -108,6 +109,9 @@ def _run(instance: dg.DagsterInstance, record: SweepRecord, what: TrialWork, tri
         stops = why  # the next one would find no room either
     except (StoreError, ArgsError, OSError, ValueError) as error:
         outcome, why = "failed", one_line(error)
+    except Exception as error:  # a fault of Blut's own is no interrupt, and ends no other trial
+        outcome, why = "failed", one_line(f"{type(error).__name__}: {error}")
+        traceback.print_exc()
     finally:
         if what.fail_fast and outcome in FAILED:
             stops = f"trial {trial.number} failed, and --fail-fast was given"

@@ -132,6 +132,12 @@ def test_a_variable_of_no_argument_is_told(write: Write, monkeypatch: pytest.Mon
         resolve(RECIPE)
 
 
+def test_a_home_that_nobody_has_is_a_file_that_is_not_there(write: Write) -> None:
+    write("blut.yaml", "lr: 1")
+    with pytest.raises(ArgsError, match=r"--config ~nobody-here/x\.yaml: there is no such file"):
+        resolve(RECIPE, config="~nobody-here/x.yaml")
+
+
 def test_only_a_terminal_reads_what_lies_around_it(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     write("blut.yaml", "lr: 1")
     write("user/config.yaml", "note: mine")

@@ -80,6 +80,15 @@ def test_one_process_leads_and_it_is_seen_from_others(record: SweepRecord) -> No
     assert other.leads() == "no"
 
 
+def test_a_disk_that_takes_a_part_of_a_line_gets_the_rest(
+    record: SweepRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: whole(file, data[:7]))
+    record.add([NewTrial({"n": 1}), NewTrial({"n": 2})], closed=True)
+    assert len(again(record).trials()) == 2
+
+
 def test_a_sweep_is_found_by_the_beginning_of_its_id(record: SweepRecord) -> None:
     other = SweepRecord(record.home, "01ff")
     other.write_head({})

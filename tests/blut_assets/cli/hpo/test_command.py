@@ -101,6 +101,9 @@ def test_a_search_that_was_killed_goes_on_and_is_the_same_search(scene: Scene, t
         assert again.returncode == 0, again.stdout + again.stderr
         assert (head.parent / JOURNAL).exists() and ("was lost" in again.stderr) is (count == "8")
         shutil.rmtree(head.parent)
+    shown = other.blut("sweep", "show", head.parent.name)
+    assert shown.returncode == 0 and "made again of" in shown.stderr, shown.stderr
+    assert "of `blut hpo`" in other.blut("sweep", "resume", head.parent.name).stderr
     again = other.blut(*words, "--trials", "8")
     assert "8 trials, 8 of them done before" in again.stderr, again.stderr
     record = SweepRecord(other.home, head.parent.name)
