@@ -128,7 +128,7 @@ def test_whom_systemd_ends_with_the_login_is_told(
     detach._say({"run_id": "1234567890", "log": "/x", "pid": 7}, as_json=True)
     shown = capsys.readouterr()
     assert json.loads(shown.out) == {"run_id": "1234567890", "log": "/x", "pid": 7}
-    assert ("run 12345678 ends when you log out" in shown.err) is ends
+    assert ("or it ends when you log out" in shown.err) is ends
 
 
 def test_a_terminal_that_waits_is_told_for_what(
