@@ -192,7 +192,10 @@ def _range(inside: str) -> list[int] | list[float]:
     step = numbers[2] if len(numbers) == 3 else Decimal(1)
     if step == 0:
         raise AxisError("a step of 0 leads nowhere")
-    count = math.ceil((stop - start) / step)
+    try:
+        count = math.ceil((stop - start) / step)
+    except ArithmeticError:
+        raise AxisError(f"more numbers than can be counted; an axis has at most {MOST}") from None
     if count < 1:
         raise AxisError(f"there is no number from {start} on, before {stop}, in steps of {step}")
     if count > MOST:

@@ -239,7 +239,11 @@ class SweepRecord:
 
         Raises:
             LedElsewhere: another process does, or works for one that did.
+            StoreError: a lock on its directory would keep no other machine out.
         """
+        from blut_resources.boxes.probe import refuse_loose_locks
+
+        refuse_loose_locks(self.place)
         with self.locked():
             if self.leads() != "no":
                 raise LedElsewhere(self)

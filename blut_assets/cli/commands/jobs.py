@@ -11,7 +11,7 @@ import typer
 from blut_assets.cli.shell.catalogue import complete_recipe
 from blut_assets.cli.shell.completion import RUN_ID, complete_sweep, complete_working
 from blut_assets.terminal.lazy import single
-from blut_assets.terminal.output import AsJson, ago, duration, failed, listing, numbers
+from blut_assets.terminal.output import AsJson, ago, duration, failed, listing, numbers, wrong
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -265,10 +265,23 @@ def cancel(
 
 
 def _sweep_meant(prefix: str) -> "SweepRecord | None":
-    """Returns the sweep whose id begins so; none where there is none, so that it is taken for a run's."""
+    """Returns the sweep whose id begins so; none where there is none, so that it is taken for a run's.
+
+    Ends the command with status 2 where sweeps and a run may be meant: what is ended must be certain.
+    """
     from blut_assets.sweeps.record import NoSuchSweep, sweep_named
     from blut_resources.instance.home import find_home
+    from blut_resources.instance.instance import open_instance
 
-    with contextlib.suppress(NoSuchSweep):
-        return sweep_named(find_home(), prefix)
-    return None
+    try:
+        found = sweep_named(find_home(), prefix)
+    except NoSuchSweep as error:
+        if len(error.found) > 1:
+            wrong(str(error))
+        return None
+    if found.id != prefix:
+        with open_instance(write=False) as instance:
+            runs = [run.run_id for run in instance.get_runs() if run.run_id.startswith(prefix)]
+        if runs:
+            wrong(f"a sweep ({found.short}) and a run ({runs[0][:8]}) begin with {prefix!r}: give more of it")
+    return found

@@ -280,9 +280,9 @@ def _check_recipe(name: str | None, changes: dict[str, Any]) -> None:
 
 def _whole(word: str) -> str:
     """Returns what ``--config`` names, a file by a path that means the same in every directory."""
-    from blut_assets.layers.directories import is_path
+    from blut_assets.layers.directories import is_path, path_of
 
-    return os.path.abspath(Path(word).expanduser()) if is_path(word) else word  # noqa: PTH100
+    return os.path.abspath(path_of(word)) if is_path(word) else word  # noqa: PTH100
 
 
 def _absolute(name: str, args: dict[str, Any], recipes: "list[Recipe]") -> dict[str, Any]:

@@ -59,6 +59,7 @@ READ = [
     ("seed=range(1,2,3,4)", None),
     ("seed=range(0,1e9)", None),
     ("seed=range(0,nan)", None),
+    ("seed=range(0,1e999999,1e-999999)", None),
     ('base=choice("a,b","c")', ("a,b", "c")),
     ('base=choice("range(1,2)")', ("range(1,2)",)),
     ("base=choice()", None),

@@ -13,6 +13,8 @@ from blut_assets.sweeps.record import (
     records,
     sweep_named,
 )
+from blut_resources.boxes import probe
+from blut_resources.files.durable import StoreError
 
 
 @pytest.fixture
@@ -78,6 +80,16 @@ def test_one_process_leads_and_it_is_seen_from_others(record: SweepRecord) -> No
     assert other.leads() == "yes"
     mark.remove()
     assert other.leads() == "no"
+
+
+def test_none_is_led_where_locks_keep_no_other_machine_out(
+    record: SweepRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe, "_sound", set())
+    monkeypatch.setattr(probe, "loose", lambda _directory: "it is mounted so")
+    with pytest.raises(StoreError, match="it is mounted so"):
+        record.lead_here()
+    assert record.leads() == "no"
 
 
 def test_a_disk_that_takes_a_part_of_a_line_gets_the_rest(

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import dagster as dg
 import pytest
 from typer.testing import CliRunner
 
@@ -21,6 +22,7 @@ from blut_assets.sweeps.axes import Axis
 from blut_assets.sweeps.grid import Grid
 from blut_assets.sweeps.record import NewTrial, SweepRecord
 from blut_resources.files.durable import StoreError
+from blut_resources.instance.instance import open_instance
 from blut_resources.machine import liveness
 from tests import swept
 
@@ -104,6 +106,17 @@ def test_a_sweep_that_goes_on_keeps_its_trials_and_its_directory(record: SweepRe
     record.add([NewTrial({"seed": 2}, None, "of-other-defaults")], closed=True)
     order = ordered_before(swept.recipe, head, [record.trials()[2]])
     assert order.cwd == "/tmp" and [one.key for one in order.trials] == ["of-other-defaults"]
+
+
+def test_what_may_be_a_run_too_is_not_cancelled_as_a_sweep(record: SweepRecord) -> None:
+    found = CliRunner().invoke(app, ["cancel", record.id[:4]], prog_name="blut")
+    assert found.exit_code == 0 and "has ended already" in found.output
+    with open_instance() as instance:
+        instance.add_run(dg.DagsterRun("swept", f"{record.id[:4]}0000-1111-4222-8333-444444444444"))
+    found = CliRunner().invoke(app, ["cancel", record.id[:4]], prog_name="blut")
+    assert found.exit_code == 2 and "and a run" in found.stderr
+    found = CliRunner().invoke(app, ["cancel", record.id[:8]], prog_name="blut")
+    assert found.exit_code == 0 and "has ended already" in found.output
 
 
 def test_a_record_is_not_made_again_because_too_little_of_an_id_was_given(
