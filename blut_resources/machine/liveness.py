@@ -68,6 +68,8 @@ class Holder(NamedTuple):
         )
         try:
             pid, start, *where = words
+            if where[2:3] in ([UNLOCKED], [UNSEEN]):  # of a machine without an id, as containers often are
+                where.insert(2, "")
             return cls(int(pid), int(start), *map(str, where[:4]))
         except (ValueError, TypeError):
             return None
@@ -236,8 +238,8 @@ def unlocked(path: Path, who: Sequence[Holder]) -> Answer:
 
 
 def _judge_unlocked(path: Path, holder: Holder | None) -> Answer:
+    if holder is not None and holder.lock:
+        return alive(holder) if holder.lock == UNLOCKED else "unknown"
     if holder is None or not holder.complete:  # of an older version, which locked it too
         return "no" if mount_of(path).is_local else "unknown"
-    if holder.lock:
-        return alive(holder) if holder.lock == UNLOCKED else "unknown"
     return "no" if holder.boot == boot_id() else alive(holder)

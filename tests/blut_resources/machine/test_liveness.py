@@ -152,6 +152,21 @@ def test_leases_staging_and_work_of_others_stay(
             orphans.left_in(work)
 
 
+def test_a_mark_on_behalf_of_another_outlives_its_lock_also_without_a_machine_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Containers often have none: their runs are alive between two steps all the same."""
+    monkeypatch.setattr(liveness, "machine", lambda: "")
+    with subprocess.Popen(["sleep", "300"]) as worker:
+        Mark(tmp_path / "run", [liveness.process(worker.pid)]).close()
+        known, lives = liveness.holders(tmp_path / "run"), liveness.marked(tmp_path / "run")
+        worker.kill()
+    assert (known[0].lock, lives) == (liveness.UNLOCKED, "yes")
+    assert liveness.marked(tmp_path / "run") == "no"
+    Mark(tmp_path / "inner", unseen=True).close()
+    assert liveness.marked(tmp_path / "inner") == "unknown"
+
+
 def test_a_mark_that_a_disk_has_spoiled_names_nobody(tmp_path: Path) -> None:
     (tmp_path / "mark").write_bytes(b"\x80\xff 1 2\n\x00")
     assert liveness.holders(tmp_path / "mark") == []
