@@ -19,6 +19,8 @@ _PROFILE = {
     "region": "region",
     "endpoint_url": "endpoint_url",
 }
+LOGINS = ("sso_", "login_", "role_arn", "source_profile", "credential_")
+"""How the settings begin by which a profile has its keys from elsewhere."""
 _in_memory: dict[str, Any] = {}
 """What is kept in memory is the same for the whole process, by its address."""
 
@@ -104,7 +106,8 @@ def profile(env: Mapping[str, str]) -> dict[str, str]:
             found |= dict(file[section]) if file.has_section(section) else {}
     if not found and "AWS_PROFILE" not in env:
         return {}
-    if "aws_access_key_id" not in found:
+    asked = "AWS_PROFILE" in env or any(key.startswith(LOGINS) for key in found)
+    if "aws_access_key_id" not in found and asked:  # else the machine may have a role that has keys
         raise RemoteError(
             f"the AWS profile {name} has no access key in ~/.aws/credentials: give it one, or export what its"
             f' login gives: eval "$(aws configure export-credentials --profile {name} --format env)"'

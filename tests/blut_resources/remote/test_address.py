@@ -54,6 +54,17 @@ def test_a_profile_without_keys_is_refused(env: dict[str, str], name: str) -> No
         profile(env | {"AWS_PROFILE": name})
 
 
+def test_a_region_alone_asks_for_no_keys(env: dict[str, str]) -> None:
+    """They may be a role's of the machine; where the profile says who gives them, that is said."""
+    (Path(env["HOME"]) / ".aws" / "credentials").unlink()
+    assert profile(env) == {"region": "eu-central-1"}
+    (Path(env["HOME"]) / ".aws" / "config").write_text(
+        "[default]\nregion = x\nrole_arn = arn:aws:iam::1:role/r\n"
+    )
+    with pytest.raises(RemoteError, match="export-credentials --profile default"):
+        profile(env)
+
+
 @pytest.mark.parametrize("url", ["bucket", "s3:bucket", "ftp://host/x", "://", "s3", "/a/directory"])
 def test_what_is_no_address_is_refused(url: str) -> None:
     """With what would be one."""
