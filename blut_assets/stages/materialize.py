@@ -17,6 +17,7 @@ from blut_assets.retrying import note_failure
 from blut_assets.stages import reuse
 from blut_assets.stages.alone import free_work, held_alone
 from blut_assets.stages.computation import Computation
+from blut_assets.stages.given_up import followed
 from blut_assets.stages.partitions import Taken, partition_of, settled, whole
 from blut_assets.stages.retries import AnotherAttempt
 from blut_assets.stages.selection import refuse_empty_selection
@@ -86,7 +87,7 @@ def computes(spec: StageSpec) -> Callable[..., Any]:
     """
 
     def compute(**kwargs: Any) -> Iterator[Any]:
-        yield from _run(spec, kwargs)
+        yield from followed(_run(spec, kwargs))
 
     taken = {
         name: dict[str, kind] if name in spec.several else kind for name, kind in spec.input_types.items()
@@ -104,7 +105,7 @@ def computes(spec: StageSpec) -> Callable[..., Any]:
     return compute
 
 
-def _run(spec: StageSpec, taken: dict[str, Any]) -> Iterator[Any]:
+def _run(spec: StageSpec, taken: dict[str, Any]) -> Generator[Any, None, None]:
     """Materialize, and note a failure for those who decide whether the run is tried again."""
     context, config = dg.AssetExecutionContext.get(), taken.pop("config")
     resources = {name: taken.pop(name) for name in spec.resources}

@@ -21,6 +21,7 @@ from blut_assets.cli.shell.terminal import keep_on
 from blut_assets.definitions import defs, discovered
 from blut_assets.history.failures import STOPPED, failure_of
 from blut_assets.recipes import Recipe, RecipeArgs
+from blut_assets.stages.given_up import end_given_up
 from blut_assets.stages.partitions import PARTITION, part
 from blut_assets.stages.spec import StageConfig
 from blut_assets.terminal.output import failed, wrong
@@ -190,6 +191,7 @@ def carry_out(
             instance.report_run_canceled(run, f"{STOPPED} before its first step")
         return None
     finally:
+        end_given_up()
         _let_go(instance, run_id)
 
 

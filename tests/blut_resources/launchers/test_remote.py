@@ -1,8 +1,11 @@
 """A payload that is a job, by a scheduler that does as a test says: what is heard of it, what it makes."""
 
 import json
+import os
+import signal
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from blut_assets.cli.run.launching import carry_out
 from blut_assets.stages import reuse
 from blut_resources.instance.instance import open_instance
 from blut_resources.launchers import remote, watch
@@ -182,3 +186,61 @@ def test_an_order_names_no_secret_and_all_that_its_result_depends_on(
     assert "hidden" not in orders[0] and order["passed"] == ["MY_TOKEN"]
     assert order["module"] == "tests.payloads.trains" and len(order["fingerprint"]) == 40
     assert order["inputs"].keys() == {"raw"} and order["environment"]["python"].startswith("3.")
+
+
+@pytest.fixture
+def interrupt_at_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while Dagster has the event of the first epoch in hand."""
+    stored, once = dg.DagsterInstance.handle_new_event, [signal.SIGINT]
+
+    def store(instance: dg.DagsterInstance, event: dg.EventLogEntry, **how: Any) -> Any:
+        done = stored(instance, event, **how)
+        if event.dagster_event and event.dagster_event.is_asset_observation and once:
+            os.kill(os.getpid(), once.pop())
+        return done
+
+    monkeypatch.setattr(dg.DagsterInstance, "handle_new_event", store)
+
+
+def interrupted() -> None:
+    """What a command does that carries out the run, up to when it would end."""
+    config = TrainedConfig(epochs=EPOCHS, launcher="toy")
+    ops = {"contained__trained": {"config": config.model_dump(mode="json")}}
+    job = dg.Definitions(
+        assets=[raw, trained], resources=RESOURCES, jobs=[dg.define_asset_job("trains")]
+    ).resolve_job_def("trains")
+    with open_instance() as instance:
+        done = carry_out(instance, str(uuid.uuid4()), job, {"ops": ops}, {}, tags=None)
+        assert done is None or not done.success
+
+
+@pytest.mark.usefixtures("interrupt_at_epoch")
+def test_an_interrupt_while_an_epoch_is_written_down_waits_for_the_job(
+    toy: ToyScheduler, behave: Callable[..., Path], home: Path
+) -> None:
+    log = behave(last_words_s=0.5)
+    interrupted()
+    assert "saved " in log.read_text(), "it had its grace period, and was waited for"
+    assert toy.asked and toy.asked[0] is False
+    assert not list(home.rglob(LAUNCH))
+
+
+def test_a_second_interrupt_does_not_take_the_checkpoint_of_a_job_away(
+    toy: ToyScheduler, behave: Callable[..., Path], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def again(_unit: remote.RemoteUnit, _seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    def type_once() -> None:
+        until(lambda: list(home.glob("runs/*/status.jsonl")) and epochs(home) == [0, 1])
+        time.sleep(0.5)  # it is written down
+        os.kill(os.getpid(), signal.SIGINT)
+
+    log = behave(last_words_s=0.5)
+    monkeypatch.setattr(remote.RemoteUnit, "_await_end", again)
+    threading.Thread(target=type_once).start()
+    interrupted()
+    (order,) = home.rglob(LAUNCH)
+    until((order.parent / "outcome.0.json").exists)
+    assert json.loads((order.parent / "outcome.0.json").read_text())["kind"] == "cancelled"
+    assert "saved " in log.read_text()
