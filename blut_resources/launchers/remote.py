@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from blut_resources.containment.outcome import Outcome
 from blut_resources.containment.unit import Enforcement
-from blut_resources.files.durable import remove_tree
 from blut_resources.launchers import node
 from blut_resources.launchers.base import LaunchRefused, NeverStarted, Order
 from blut_resources.launchers.files import (
@@ -44,7 +43,7 @@ from blut_resources.launchers.ordering import launch_of, not_shared
 from blut_resources.launchers.scheduler import Busy, Scheduler
 from blut_resources.launchers.schedulers import scheduler_by
 from blut_resources.launchers.sight import Ends, Sight
-from blut_resources.launchers.streams import Streams
+from blut_resources.launchers.streams import Streams, merge
 from blut_resources.launchers.transport import NoAnswer
 from blut_resources.launchers.watch import watcher_of
 from blut_resources.machine import wire
@@ -76,8 +75,14 @@ class RemoteLauncher:
         launch |= {"scheduler": self._scheduler.name, "where": self._scheduler.where}
         launch["profile"] = self._name
         write_durable(order.place / LAUNCH, launch)
-        job = self._submit(order, launch, waits)
-        return RemoteUnit(order.place, self._scheduler, launch, note_job(order.place, launch, job))
+        try:
+            job = self._submit(order, launch, waits)
+            return RemoteUnit(order.place, self._scheduler, launch, note_job(order.place, launch, job))
+        except LaunchRefused:
+            raise
+        except BaseException:  # the scheduler may have taken it all the same
+            end_later(launch)
+            raise
 
     def _submit(self, order: Order, launch: Mapping[str, Any], waits: Callable[[str], str]) -> str:
         assert order.job
@@ -117,12 +122,13 @@ class RemoteUnit:
     Attributes:
         place: the directory of its files, on the share.
         job: the id that the scheduler has given it.
+        is_left: whether it goes on, or ends, without this process, so that its files are to stay.
     """
 
     def __init__(
         self, place: Path, scheduler: Scheduler, launch: Mapping[str, Any], known: Mapping[str, Any]
     ) -> None:
-        self.place, self.job = place, str(known["job"])
+        self.place, self.job, self.is_left = place, str(known["job"]), False
         self._scheduler, self._launch, self._known = scheduler, launch, known
         self._ends = Ends(known["memory"])
         self._streams = Streams(place)
@@ -138,7 +144,7 @@ class RemoteUnit:
         self._end_by = float("inf")
         self._pressed = ""
         self._fd = os.eventfd(0, os.EFD_CLOEXEC)
-        self._reading = threading.Lock()
+        self._reading = threading.RLock()
         self._watcher = watcher_of(scheduler)
         self._watcher.add(self)
 
@@ -228,7 +234,7 @@ class RemoteUnit:
             time.sleep(POLL_S)
         number = newest_attempt(self.place)
         if self._outcome.ok and number is not None and self._launch["own_out"]:
-            _merge(attempt_dir(self.place, number) / OUT, Path(self._launch["out"]))
+            merge(attempt_dir(self.place, number) / OUT, Path(self._launch["out"]))
         return self._outcome
 
     def peak(self) -> int | None:
@@ -250,16 +256,27 @@ class RemoteUnit:
         try:
             if self._outcome is None:
                 patience = self._launch["grace_s"] if grace_s is None else grace_s
+                self.is_left = True  # an interrupt may come before it has ended
                 self._end(patience)
-                ends = time.monotonic() + patience + 2 * MARGIN_S
-                while self._outcome is None and time.monotonic() < ends and not self._is_out_of_reach():
-                    time.sleep(POLL_S)
+                self._await_end(patience + 2 * MARGIN_S)
+                self.is_left = False
                 unsure = f"{self.describe()} was asked to end, and whether it has cannot be seen yet"
                 self._outcome = self._outcome or Outcome("cancelled", detail=unsure)
             if self._may_stay_in_queue():
                 end_later(self._launch)
         finally:
             self.detach()
+
+    def _await_end(self, seconds: float) -> None:
+        """Wait until it has ended, or cannot be heard.
+
+        Its files are read here too: where the interpreter ends, the thread that does is gone.
+        """
+        ends = time.monotonic() + seconds
+        while self._outcome is None and time.monotonic() < ends and not self._is_out_of_reach():
+            with contextlib.suppress(OSError):
+                self.read()
+            time.sleep(POLL_S)
 
     def _may_stay_in_queue(self) -> bool:
         """Says whether its scheduler may still hold it for one that runs or waits."""
@@ -270,6 +287,16 @@ class RemoteUnit:
     def _is_out_of_reach(self) -> bool:
         """Says whether neither its scheduler nor an agent can take a wish now."""
         return bool(self._silent) and self._up is None
+
+    @property
+    def is_ending(self) -> bool:
+        """Says whether a run has asked for its end, this one or an earlier one."""
+        return (self.place / CANCEL).exists()
+
+    def leave(self) -> None:
+        """Forget it without ending it; its files stay for whoever goes on with it."""
+        self.is_left = True
+        self.detach()
 
     def detach(self) -> None:
         """Forget it without ending it."""
@@ -289,8 +316,9 @@ class RemoteUnit:
 
     def _end(self, grace_s: float) -> None:
         """Ask for its end by a file, which needs no scheduler, and by the scheduler, which needs no agent."""
-        self._ends.cancelled = True
-        write_durable(self.place / CANCEL, {"grace_s": grace_s})
+        with contextlib.suppress(OSError):  # on a full share the scheduler still can
+            write_durable(self.place / CANCEL, {"grace_s": grace_s})
+        self._ends.cancelled = True  # and not before: its agent looks there how long it may take
         self._end_by = min(self._end_by, time.monotonic() + grace_s + MARGIN_S)
         self._watcher.hurry()
 
@@ -369,13 +397,3 @@ def wait_for(what: str, seconds: float, waits: Callable[[str], str]) -> None:
         if why := waits(f"waiting: {what}"):
             raise NeverStarted(Outcome("cancelled", detail=why))
         time.sleep(min(ASK_S, ends - now))
-
-
-def _merge(source: Path, target: Path) -> None:
-    """Move what is in a directory into another one, in place of what has its name there."""
-    target.mkdir(parents=True, exist_ok=True)
-    for one in source.iterdir() if source.is_dir() else ():
-        there = target / one.name
-        if there.is_dir() and not there.is_symlink():
-            remove_tree(there)
-        one.replace(there)

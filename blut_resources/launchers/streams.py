@@ -7,6 +7,7 @@ does not count any more stays unread.
 import os
 from pathlib import Path
 
+from blut_resources.files.durable import remove_tree
 from blut_resources.launchers.files import LOG, MESSAGES, attempt_dir, write_durable
 from blut_resources.machine import wire
 
@@ -63,3 +64,13 @@ class Streams:
             finally:
                 os.close(fd)
         return len(data) == CHUNK
+
+
+def merge(source: Path, target: Path) -> None:
+    """Move what is in a directory into another one, in place of what has its name there."""
+    target.mkdir(parents=True, exist_ok=True)
+    for one in source.iterdir() if source.is_dir() else ():
+        there = target / one.name
+        if there.is_dir() and not there.is_symlink():
+            remove_tree(there)
+        one.replace(there)

@@ -18,9 +18,11 @@ def is_left_alone(instance: dg.DagsterInstance, run_id: str, error: BaseExceptio
     if not isinstance(error, GeneratorExit) and type(error).__name__ not in INTERRUPTS:
         return False
     run = instance.get_run_by_id(run_id)
-    if run is None or run.is_finished or run.status is dg.DagsterRunStatus.CANCELING:
+    if run is None or run.status in (dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED):
         return False
     if is_hung_up() or orchestrator.ended():
-        return True
+        return True  # also of a run that has failed by that, while Dagster had an event of it in hand
+    if run.is_finished:
+        return False
     # below a UI or its daemon: whoever cancels there says so in the history first
     return not heeds_person() and bool({*orchestrator.above(os.getpid()).values()} - {"blut"})

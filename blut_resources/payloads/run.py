@@ -104,12 +104,12 @@ def run_payload(
         return late or early.overdue() or unwanted()
 
     with contextlib.ExitStack() as held:
-        waiting, stays_there = TellingWaits(context, payload.name), []
+        waiting, jobs = TellingWaits(context, payload.name), list[RemoteUnit]()
         waits = waiting.heard(ends)
         with _never_started(payload, lambda: late):
             orphan = _orphan(payload, context.log, waits)
         place = orphan.place if orphan else orphans.new_place(payload.work, payload.order(), payload.adopt)
-        held.callback(lambda: stays_there or orphans.forget(payload.work, place))
+        held.callback(lambda: any(job.is_left for job in jobs) or orphans.forget(payload.work, place))
         held.callback(lambda: orphans.keep_unheard(payload.work, place) if is_behind() else None)
         note_run(place, home_of(context.instance), context.run.run_id, payload.name)
         reader = MessageTail(place / MESSAGES, consumed(place) if orphan else 0)
@@ -124,14 +124,14 @@ def run_payload(
         else:
             context.log.info(f"{payload.name}: taken over from a run that died; it was never interrupted")
             unit = orphan
-        held.enter_context(unit)
         there = unit if isinstance(unit, RemoteUnit) else None
+        jobs += [there] if there else []
+        held.enter_context(unit)
 
         def leaves(error: BaseException) -> bool:
             if there is None or not is_left_alone(context.instance, context.run.run_id, error):
                 return False
-            there.detach()
-            stays_there.append(there)
+            there.leave()
             context.log.warning(f"{payload.name}: {there.describe()} goes on; the same command takes it over")
             return True
 
@@ -237,7 +237,9 @@ def _orphan(
     if unit is None:
         return None
     over, goes_on = has_ended(unit, 0), orphans.may_go_on(payload.work, unit)
-    if goes_on and orphans.order_of(unit) == payload.order() and (not over or unit.wait().ok):
+    ending = isinstance(unit, RemoteUnit) and unit.is_ending
+    fine = unit.wait().ok if over else not ending
+    if goes_on and orphans.order_of(unit) == payload.order() and fine:
         orphans.claim(payload.work, unit)
         return unit
     if goes_on or not over:
