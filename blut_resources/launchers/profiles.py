@@ -26,7 +26,7 @@ from blut_resources.text import meant, one_line, said_of
 FILE = "BLUT_LAUNCHERS"
 FILE_BYTES = 1 << 20
 OPTIONS = (
-    *("begin", "clusters", "contiguous", "core-spec", "cores-per-socket", "exclude", "exclusive", "hint"),
+    *("begin", "contiguous", "core-spec", "cores-per-socket", "exclude", "exclusive", "hint"),
     *("licenses", "mail-type", "mail-user", "mem-bind", "nice", "nodelist", "oversubscribe", "power"),
     *("prefer", "priority", "reservation", "sockets-per-node", "spread-job", "switches", "threads-per-core"),
     *("tmp", "use-min-nodes", "wckey"),

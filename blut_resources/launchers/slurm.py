@@ -38,7 +38,9 @@ _NODES = "%P|%n|%m|%c|%G"
 _JOBS = "JobID:|,State:|,Reason:|,NodeList:|,RestartCnt:|,StartTime:|"
 _WAITING = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT"}
 _WAITING |= {"RESV_DEL_HOLD"}
-_RUNNING = {"RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "RESIZING", "SIGNALING", "STAGE_OUT"}
+_ENDED = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "DEADLINE", "OUT_OF_MEMORY", "PREEMPTED"}
+_ENDED |= {"NODE_FAIL", "BOOT_FAIL"}
+"""A word of another version of Slurm is no end: its files say that, or that the queue knows it no more."""
 
 
 class Slurm:
@@ -117,7 +119,11 @@ class Slurm:
         profile, place = self._profile, order.place
         job_name = re.sub(r"[^\w.-]+", "-", order.name)[:60]
         options = ["--parsable", "--requeue", f"--job-name=blut-{job_name}", f"--comment={comment}"]
-        options += [f"--output={place / PRINTED}", "--open-mode=append", f"--chdir={place}"]
+        options += [
+            f"--output={str(place / PRINTED).replace('%', '%%')}",
+            "--open-mode=append",
+            f"--chdir={place}",
+        ]
         options += ["--nodes=1", "--ntasks=1", f"--cpus-per-task={self._cpus(order)}"]
         if memory := memory_of(order, profile):
             options.append(f"--mem={math.ceil(memory / (1 << 20))}M")
@@ -140,8 +146,10 @@ class Slurm:
     def find(self, comment: str) -> str | None:
         """Returns the id of a job by its comment; None if there is none. Raises NoAnswer."""
         answer = _squeue("JobID:|,Comment:|")
-        found = (line.split("|") for line in answer.splitlines())
-        return next((job for job, said, *_ in found if said.strip() == comment), None)
+        found = (line.partition("|") for line in answer.splitlines())  # a path may have such a sign too
+        return next(
+            (job for job, _, said in found if said.strip().removesuffix("|").strip() == comment), None
+        )
 
     def look(self, jobs: Collection[str]) -> dict[str, Sight]:
         """Returns what Slurm knows of jobs, by one query. Raises NoAnswer."""
@@ -162,8 +170,8 @@ class Slurm:
         """
         words = ["scancel", job] if at_once else ["scancel", "--batch", "--signal=TERM", job]
         answer = ask(words, CANCEL_S)
-        if answer.status and BUSY.search(answer.err):
-            raise NoAnswer(answer.err)
+        if answer.status < 0 or (answer.status and BUSY.search(answer.err)):
+            raise NoAnswer(answer.err or f"{words[0]} was killed")
 
 
 def _sight(words: Sequence[str], now: float) -> Sight:
@@ -172,7 +180,7 @@ def _sight(words: Sequence[str], now: float) -> Sight:
     if word in _WAITING:
         reason = f"{reason}, starts at {starts}" if starts[:1].isdigit() else reason
         return Sight("waiting", word, reason, node, restarted, now)
-    return Sight("running" if word in _RUNNING else "ended", word, reason, node, restarted, now)
+    return Sight("ended" if word in _ENDED else "running", word, reason, node, restarted, now)
 
 
 class _Node:

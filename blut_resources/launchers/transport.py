@@ -38,7 +38,14 @@ def ask(
     env |= {**(more or {}), "LC_ALL": "C"}
     try:
         done = subprocess.run(
-            words, input=text, env=env, capture_output=True, text=True, errors="replace", timeout=limit_s
+            words,
+            input=text,
+            env=env,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=limit_s,
+            process_group=0,  # Ctrl-C on the terminal is not for it
         )
     except subprocess.TimeoutExpired:
         raise NoAnswer(f"{words[0]} has said nothing for {limit_s:g} s") from None

@@ -101,6 +101,9 @@ class Watcher:
             except NoAnswer as error:
                 for job in jobs:
                     job.miss(str(error))
+            except (KeyError, TypeError, ValueError) as error:  # this thread passes on what is to end
+                for job in jobs:
+                    job.miss(f"{self._scheduler.name} gives an answer that is not understood ({error!r})")
             if self._soon.wait(LOOK_S):
                 time.sleep(FIRST_S)
                 self._soon.clear()
