@@ -35,7 +35,7 @@ def test_a_node_is_lost_while_its_processes_live_on(scene: SlurmScene, undisturb
     assert trains_on(scene, lost), "the zombie"
     begin_again(scene, job)
     until(lambda: scene.happened("resumed-at-3 "), 120, process)
-    until(lambda: not trains_on(scene, lost), 5, process)
+    until(lambda: not trains_on(scene, lost), 5)
     (scene.root / "gate").touch()
     assert process.wait(60) == 0, scene.said()
     assert scene.versions() == undisturbed and scene.starts() == 2
