@@ -17,7 +17,7 @@ from blut_assets.recipes import Recipe, RecipeArgs
 from blut_assets.stages import reuse
 from blut_assets.stages.footprints import GPUS, Kind, Took, drivers_of, expected_gpus, took_before
 from blut_assets.stages.leasing import Leasing, expected
-from blut_assets.stages.spec import StageConfig, StageSpec, in_order, spec_of, specs_of
+from blut_assets.stages.spec import NotYet, StageConfig, StageSpec, in_order, spec_of, specs_of
 from blut_resources.instance.instance import store_of
 from blut_resources.leases.capacity import capacity
 from blut_resources.leases.lease import Needs
@@ -154,6 +154,8 @@ class _TrialPlanner:
         if spec.source:
             try:
                 return PlannedStage(name, "always", observe(self._store, spec, config, partition).digest)
+            except NotYet:
+                return PlannedStage(name, "always", None)
             except Exception as error:  # a source that cannot be read now is an answer, not a crash
                 return PlannedStage(name, "unseen", None, reason=one_line(error))
         if not spec.memoised:

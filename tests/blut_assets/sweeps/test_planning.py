@@ -32,3 +32,12 @@ def test_so_many_run_at_once_as_the_dearest_stage_leaves_room_for(monkeypatch: p
     on_gpu = PlannedStage("c", "compute", None, needs=Needs(cpus=1, gpus=1))
     assert [jobs_at_once([light], 99), jobs_at_once([light, heavy], 99)] == [8, 2]
     assert [jobs_at_once([light, on_gpu], 99), jobs_at_once([light], 5), jobs_at_once([], 0)] == [3, 5, 1]
+
+
+def test_a_source_that_the_first_trial_builds_is_in_nobodys_way(blut_instance: dg.DagsterInstance) -> None:
+    from blut_assets.definitions import discovered
+
+    prep = next(r for c in discovered.cookbooks for r in c.recipes if r.name == "lamquant_data_prep")
+    args = prep.parse({"edf_root": "synthetic:subjects=3,seconds=30,seed=987654"})
+    plan = plan_trials(blut_instance, prep, [args])
+    assert plan.state(0) == "compute" and plan.ahead()
