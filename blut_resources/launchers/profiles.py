@@ -15,9 +15,8 @@ from pydantic import (
     model_validator,
 )
 
-from blut_resources.files.documents import DocumentError, read_toml
 from blut_resources.files.named import PathRefused, absolute_path, base_directory, path_variable
-from blut_resources.files.private import NotBelieved, open_believed
+from blut_resources.files.settings_file import read_settings
 from blut_resources.files.toml_places import place
 from blut_resources.launchers.base import LOCAL, LauncherError
 from blut_resources.machine.amounts import parse_duration, parse_size
@@ -171,7 +170,7 @@ def profiles(path: Path) -> dict[str, Profile]:
     Raises:
         LauncherError: it is malformed, or others can write it: what it names is started.
     """
-    text, document = _document(path)
+    text, document = read_settings(path, FILE_BYTES, LauncherError)
     found: dict[str, Profile] = {}
     for name, values in document.items():
         if not isinstance(values, dict):
@@ -210,20 +209,6 @@ def find_profile(name: str, asked_by: str = "launcher") -> Profile | None:
         f"{asked_by}={one_line(name, 100)}: there is no such launcher{meant(name, names)}; {where}, and"
         f" {LOCAL} is this machine"
     )
-
-
-def _document(path: Path) -> tuple[str, dict[str, Any]]:
-    try:
-        with open_believed(path, f"chmod 600 {path}, or write one of your own") as file:
-            data = file.read(FILE_BYTES + 1)
-            document = read_toml(data, str(path), FILE_BYTES)
-            return data.decode("utf-8-sig"), document
-    except FileNotFoundError:
-        return "", {}
-    except NotBelieved as error:
-        raise LauncherError(str(error)) from None
-    except (OSError, DocumentError) as error:
-        raise LauncherError(f"{error}; correct it or delete it") from None
 
 
 def _explain(problem: Any, name: str, values: dict[str, Any]) -> str:

@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from blut_resources.files.documents import DocumentError, read_toml
 from blut_resources.files.named import base_directory, path_variable
-from blut_resources.files.private import NotBelieved, open_believed
+from blut_resources.files.settings_file import read_settings
 from blut_resources.files.toml_places import line_of
 from blut_resources.text import meant, one_line, said_of
 from sensors.alerts.alert import EVENTS, Event
@@ -129,7 +128,7 @@ def usable(path: Path) -> tuple[AlertSettings, list[HookProblem]]:
     Raises:
         AlertSettingsError: it is malformed, or others can write it: its commands would be theirs.
     """
-    text, document = _document(path)
+    text, document = read_settings(path, SETTINGS_BYTES, AlertSettingsError)
     problems = [
         _problem(path, text, (name,), "", f"{one_line(name, 100)}{_unknown(document, name, _TOP)}")
         for name in document
@@ -166,20 +165,6 @@ def _hooks(path: Path, text: str, said: Any) -> tuple[tuple[Hook, ...], list[Hoo
 
 
 _TOP = tuple(AlertSettings.model_fields)
-
-
-def _document(path: Path) -> tuple[str, dict[str, Any]]:
-    try:
-        with open_believed(path, f"chmod 600 {path}, or write one of your own") as file:
-            data = file.read(SETTINGS_BYTES + 1)
-            document = read_toml(data, str(path), SETTINGS_BYTES)
-            return data.decode("utf-8-sig"), document
-    except FileNotFoundError:
-        return "", {}
-    except NotBelieved as error:
-        raise AlertSettingsError(str(error)) from None
-    except (OSError, DocumentError) as error:
-        raise AlertSettingsError(f"{error}; correct it or delete it") from None
 
 
 def _problem(path: Path, text: str, keys: tuple[str | int, ...], hook: str, said: str) -> HookProblem:
