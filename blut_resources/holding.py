@@ -23,6 +23,7 @@ from blut_resources.instance.home import store_root
 from blut_resources.instance.instance import home_of, written_by
 from blut_resources.machine import liveness
 from blut_resources.payloads import orchestrator
+from blut_resources.payloads.given_up import end_given_up
 from blut_resources.runs import heartbeat, manifest
 from blut_resources.runs.files import manifest_path, run_dir
 from blut_resources.runs.hang_up import end_on_hang_up
@@ -49,6 +50,7 @@ _held: dict[str, liveness.Mark] = {}
 def launch_here(instance: dg.DagsterInstance, run_id: str) -> None:
     """Show that this process works for a run that it is about to make, and take down what becomes of it."""
     hold_in(home_of(instance), run_id)
+    listen(instance, run_id, _end_given_up)
     _watch(instance, run_id)
 
 
@@ -62,6 +64,7 @@ def join(instance: dg.DagsterInstance, run: dg.DagsterRun, *, inner: bool = Fals
         if other := written_by(instance):
             raise refusal(home_of(instance), other)
         hold_in(home_of(instance), run.run_id, inner=inner)
+        listen(instance, run.run_id, _end_given_up)
         if not inner:
             _watch(instance, run.run_id, on_end)
             for one in on_start:
@@ -101,6 +104,13 @@ def complete_manifest(home: Path, run: dg.DagsterRun, *, interrupted: bool = Fal
     by = "run" if run.run_id in _held else "another process"
     outcome = "cancelled" if interrupted else OUTCOMES.get(run.status, "killed")
     manifest.complete(home, run, outcome, by)
+
+
+def _end_given_up(entry: dg.EventLogEntry) -> None:
+    """End what a step or a run has left in the middle, before anybody hears that it has ended."""
+    event = entry.dagster_event
+    if event is not None and event.event_type in (dg.DagsterEventType.STEP_FAILURE, *ENDS):
+        end_given_up()
 
 
 def _watch(instance: dg.DagsterInstance, run_id: str, then: Sequence[Heard] = ()) -> None:

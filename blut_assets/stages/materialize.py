@@ -17,7 +17,6 @@ from blut_assets.retrying import note_failure
 from blut_assets.stages import reuse
 from blut_assets.stages.alone import free_work, held_alone
 from blut_assets.stages.computation import Computation
-from blut_assets.stages.given_up import followed
 from blut_assets.stages.partitions import Taken, partition_of, settled, whole
 from blut_assets.stages.retries import AnotherAttempt
 from blut_assets.stages.selection import refuse_empty_selection
@@ -34,6 +33,7 @@ from blut_resources.launchers.base import LauncherError, LaunchRefused
 from blut_resources.leases.lease import LeaseError, NeverFits
 from blut_resources.machine.memory import SharedMemoryTooSmall
 from blut_resources.payload_kit.refuse import Refused
+from blut_resources.payloads.given_up import followed
 from blut_resources.payloads.orphans import InUse
 from blut_resources.payloads.payload import PayloadFailed
 from blut_resources.registry.models import RegistryError

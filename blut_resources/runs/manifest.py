@@ -141,10 +141,9 @@ def complete(home: Path, run: Any, outcome: str, by: str) -> None:
     if known["outcome"]:
         heartbeat.drop(path.parent)
         return
+    looked = _looking[run.run_id].wait() if run.run_id in _looking else {}
     events = list(status.read(status_path(home, run.run_id)))
-    found = folded(events)
-    if run.run_id in _looking:
-        found |= _looking[run.run_id].wait()
+    found = folded(events) | looked
     ended = events[-1]["t"] if events and by != "run" else round(time.time(), 3)
     beat = heartbeat.last(path.parent, known.get("boot")) if by != "run" else None
     ended, seconds = _lived(known, ended, *beat) if beat else (ended, _took(known, ended, by))

@@ -21,7 +21,6 @@ from blut_assets.cli.shell.terminal import keep_on
 from blut_assets.definitions import defs, discovered
 from blut_assets.history.failures import STOPPED, failure_of
 from blut_assets.recipes import Recipe, RecipeArgs
-from blut_assets.stages.given_up import end_given_up
 from blut_assets.stages.partitions import PARTITION, part
 from blut_assets.stages.spec import StageConfig
 from blut_assets.terminal.output import failed, wrong
@@ -39,6 +38,7 @@ from blut_resources.instance.instance import home_of, open_instance
 from blut_resources.instance.location import location_of
 from blut_resources.launchers.base import LauncherError
 from blut_resources.launchers.choose import profile_of
+from blut_resources.payloads.given_up import end_given_up
 from blut_resources.runs.files import terminal_path
 from blut_resources.runs.hang_up import end_on_hang_up, interrupt
 from blut_resources.runs.unsaid import leave_word

@@ -202,9 +202,9 @@ def interrupt_at_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dg.DagsterInstance, "handle_new_event", store)
 
 
-def interrupted() -> None:
+def interrupted(launcher: str = "toy") -> None:
     """What a command does that carries out the run, up to when it would end."""
-    config = TrainedConfig(epochs=EPOCHS, launcher="toy")
+    config = TrainedConfig(epochs=EPOCHS, launcher=launcher)
     ops = {"contained__trained": {"config": config.model_dump(mode="json")}}
     job = dg.Definitions(
         assets=[raw, trained], resources=RESOURCES, jobs=[dg.define_asset_job("trains")]
@@ -223,6 +223,19 @@ def test_an_interrupt_while_an_epoch_is_written_down_waits_for_the_job(
     assert "saved " in log.read_text(), "it had its grace period, and was waited for"
     assert toy.asked and toy.asked[0] is False
     assert not list(home.rglob(LAUNCH))
+
+
+@pytest.mark.usefixtures("toy", "interrupt_at_epoch")
+@pytest.mark.parametrize("launcher", ["local", "toy"])
+def test_the_manifest_of_a_run_interrupted_then_has_what_came_in_the_grace_period(
+    behave: Callable[..., Path], home: Path, launcher: str
+) -> None:
+    behave(last_epoch=99)
+    interrupted(launcher)
+    assert epochs(home)[-1] == 99
+    (path,) = home.glob("runs/*/manifest.json")
+    asset = json.loads(path.read_text())["assets"]["contained/trained"]
+    assert (asset["epochs"], asset["state"]) == (len(epochs(home)), "failed")
 
 
 def test_a_second_interrupt_does_not_take_the_checkpoint_of_a_job_away(
