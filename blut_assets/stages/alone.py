@@ -80,7 +80,8 @@ def free_work(one: Computation) -> None:
             context.log.warning(f"{one.name}: goes on in {there}: who worked in {work} was not seen any more")
             return
         if not said:
-            said, host = True, liveness.holders(work / HOLDER)[-1].host
+            said, holder = True, next(reversed(liveness.holders(work / HOLDER)), None)
+            host = holder.host if holder else "another machine"  # the mark may have gone since
             text = f"waiting for {host}, which may be computing the same, to be seen or not for long enough"
             context.log.info(f"{one.name}: {text}")
             say_waiting(context.instance, context.run.run_id, text)

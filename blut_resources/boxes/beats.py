@@ -29,7 +29,8 @@ LIMIT, LIMIT_S = "BLUT_UNSEEN_LIMIT", 300.0
 """The variable for how long a machine may be unseen, and its default in seconds."""
 
 _beating: set[int] = set()
-_owner, _changes = 0, threading.Lock()
+_changes = threading.Lock()
+_begun = False
 
 
 def limit_s() -> float:
@@ -44,12 +45,12 @@ def limit_s() -> float:
 
 def beat(descriptor: int) -> Callable[[], None]:
     """Keep an open file touched from now on; returns what ends that, to be called before it is closed."""
-    global _owner
+    global _begun
     _touch(descriptor)
     with _changes:
         _beating.add(descriptor)
-        if _owner != os.getpid():  # a forked process has no threads of its parent
-            _owner = os.getpid()
+        if not _begun:
+            _begun = True
             threading.Thread(target=_go_on, name="blut-beats", daemon=True).start()
 
     def stop() -> None:
@@ -65,6 +66,16 @@ def _go_on() -> None:
         with _changes:
             for descriptor in _beating:
                 _touch(descriptor)
+
+
+def _begin_anew() -> None:
+    """Let a forked process beat for what it holds itself: a parent that is dead must not look alive by it."""
+    global _begun, _changes
+    _beating.clear()
+    _begun, _changes = False, threading.Lock()
+
+
+os.register_at_fork(after_in_child=_begin_anew)
 
 
 def _touch(descriptor: int) -> None:

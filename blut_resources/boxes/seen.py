@@ -20,6 +20,7 @@ from blut_resources.machine.processes import boot_id, machine_id
 
 BOXES = "boxes"
 _shown: set[Path] = set()
+os.register_at_fork(after_in_child=_shown.clear)
 
 
 class Box(NamedTuple):

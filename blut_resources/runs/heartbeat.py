@@ -17,6 +17,7 @@ NAME = ".lived"
 BEAT_S = 2.0
 """Seconds between two beats: what a run took is known as exactly as that."""
 _beating: dict[str, threading.Event] = {}
+os.register_at_fork(after_in_child=_beating.clear)
 
 
 def start(directory: Path, run_id: str, worker: int | None = None) -> None:

@@ -1,5 +1,6 @@
 """Locks of a server: one holder at a time, none after its death, and a holder that lost one is told."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -81,4 +82,43 @@ def test_it_is_taken_from_a_holder_that_is_not_seen_any_more_and_that_is_told(
 ) -> None:
     with held(parse(database), "a", lambda: None, lambda: True) as lost:
         assert lost() == ""
-        assert "somebody else holds it" in asked(other)
+        assert "somebody else has taken it" in asked(other)
+
+
+def cut(server: Server) -> None:
+    """End the connections of all who hold or wait for a lock."""
+    server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'blut'")
+
+
+def test_what_was_lost_once_is_not_taken_again_behind_its_back(server: Server, database: str) -> None:
+    address = parse(database)
+    with held(address, "b", give_up, bool) as lost_b:
+        with held(address, "a", give_up, bool) as lost_a:
+            cut(server)
+            words = [sys.executable, "-c", HOLDS, database, "a"]
+            with subprocess.Popen(words, stdin=-1, stdout=-1, text=True) as another:
+                assert another.stdout and another.stdout.readline() == "held\n"
+                assert "somebody else has taken it" in lost_a() and lost_b() == ""
+                assert asked(another) == "mine\n"
+            cut(server)
+            assert "somebody else has taken it" in lost_a() and lost_b() == ""
+        locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+        assert server.sql(locks, address.name) == "1", "it is kept from others, and nobody holds it"
+
+
+def test_a_forked_process_leaves_alone_what_its_parent_holds(database: str) -> None:
+    with held(parse(database), "a", give_up, bool) as lost:
+        pid = os.fork()
+        if not pid:
+            status = 1
+            try:
+                told = "was forked" in lost()
+                try:
+                    with held(parse(database), "a", give_up, bool):
+                        pass
+                except GaveUp:
+                    status = int(not told)
+            finally:
+                os._exit(status)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        assert lost() == ""
