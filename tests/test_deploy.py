@@ -1,10 +1,12 @@
 """What `deploy/` ships: a compose file and units that keep UI and password to those who may have them."""
 
+import fnmatch
 import re
 import shutil
 import subprocess
 import tomllib
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -43,7 +45,59 @@ def test_the_password_is_in_files_of_its_own(compose: dict[str, Any]) -> None:
             assert "PASS" not in name or value.startswith("/run/secrets/"), name
     assert parse(compose["services"]["ui"]["environment"]["BLUT_DATABASE"]).host == "postgres"
     assert "/deploy/secrets/" in (REPOSITORY / ".gitignore").read_text().splitlines()
-    assert {"deploy/secrets", ".git"} <= set((DEPLOY / "Dockerfile.dockerignore").read_text().splitlines())
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+def sent(rules: Sequence[str], path: str) -> bool:
+    """Whether a file of the checkout is sent to whoever builds the image: the last rule that fits counts."""
+    found = True
+    for rule in rules:
+        pattern = rule.removeprefix("!")
+        around = [path, *map(str, PurePosixPath(path).parents)][
+            :-1
+        ]  # a rule for a directory is for all in it
+        tried = map(_name, around) if pattern.startswith("**/") else [one for one in around if "/" not in one]
+        if any(fnmatch.fnmatchcase(one, pattern.removeprefix("**/")) for one in tried):
+            found = rule.startswith("!")
+    return found
+
+
+def test_nothing_is_in_the_image_but_what_is_installed() -> None:
+    """Every builder reads this file; one beside the Dockerfile only BuildKit does."""
+    assert not (DEPLOY / "Dockerfile.dockerignore").exists()
+    lines = (REPOSITORY / ".dockerignore").read_text().splitlines()
+    rules = [line for line in lines if line and not line.startswith("#")]
+    for path in (
+        *(
+            ".env",
+            "deploy/.env",
+            "deploy/secrets/pgpass",
+            ".dagster/history/runs.db",
+            ".git/config",
+            "blut.yaml",
+        ),
+        *("configs/keys.yaml", "data/a.edf", ".venv/bin/python", "tests/conftest.py", "id_rsa", "notes.txt"),
+        *("cookbooks/lamquant/.env", "cookbooks/mine/signing.key", "sensors/prod.env"),
+    ):
+        assert not sent(rules, path), path
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, text=True)
+    if tracked.returncode:
+        lacking("git, and a checkout")
+    needed = [
+        *tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"][
+            "wheel"
+        ]["packages"],
+        "requirements",
+        "LICENSE",
+        "README.md",
+        "pyproject.toml",
+        "constraints.txt",
+    ]
+    for path in filter(None, tracked.stdout.split("\0")):
+        assert sent(rules, path) == (path.split("/")[0] in needed), path
 
 
 def test_the_secrets_are_made_once_and_for_their_owner(tmp_path: Path, compose: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from blut_assets.layers.values import KeyPath, Layer, ValueOrigin
 from blut_assets.paths import with_datasets
 from blut_assets.recipes import Recipe, RecipeArgs
 from blut_assets.recipes.args import ArgsError
+from blut_assets.recipes.revealing import concealed
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,20 @@ class Layered:
         path = tuple(word.split("."))
         found = next((one for n in range(len(path), 0, -1) if (one := self.origins.get(path[:n]))), None)
         found = found or (self.origin(path) if word else None)
-        return f"{found}: {line}" if found and (found.line or found.layer == "environment") else line
+        if found is None or not (found.line or found.layer == "environment"):
+            return line
+        if found.layer == "environment":
+            line = concealed(line, found.place, self._value(path))
+        return f"{found}: {line}"
+
+    def _value(self, path: KeyPath) -> Any:
+        """Returns the value of a key, or of the nearest one around it that was said."""
+        found: Any = self.values
+        for key in path:
+            if not isinstance(found, Mapping) or key not in found:
+                break
+            found = found[key]
+        return found
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,12 @@ from pydantic import BaseModel, GetCoreSchemaHandler
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema
 
+from blut_assets.recipes.revealing import NOT_SHOWN
 from blut_assets.stages.executor import EXECUTION
 from blut_assets.stages.limits import LimitsConfig
 from blut_assets.stages.partitions import PARTITION
 from blut_assets.stages.spec import StageConfig
+from blut_resources.payloads.environment import SECRET
 from blut_resources.runs.settings import ARGS_TAG, fixed_args
 from blut_resources.text import meant, one_line
 
@@ -29,13 +31,14 @@ class ArgsError(dg.DagsterError, ValueError):
 
 
 def unknown_argument(recipe: str, path: Sequence[str], value: Any, known: Collection[str]) -> str:
-    """Says that a recipe has no argument of a name, and which one may be meant.
+    """Says that a recipe has no argument of a name, and which one may be meant; no secret is repeated.
 
     Args:
         path: the keys from the top on.
         known: the names that there are in the place of the last of them.
     """
-    told = f"{recipe}: unknown argument {'.'.join(path)!r} = {one_line(repr(value), 200)}"
+    shown = NOT_SHOWN if any(SECRET.search(key.upper()) for key in path) else one_line(repr(value), 200)
+    told = f"{recipe}: unknown argument {'.'.join(path)!r} = {shown}"
     return f"{told}; known arguments: {', '.join(known)}{meant(path[-1], known)}"
 
 

@@ -1,4 +1,4 @@
-"""Finds secrets of the environment in args that would be written down."""
+"""Finds secrets of the environment in args that would be written down, and in what would be said of them."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -8,6 +8,17 @@ from blut_resources.payloads.environment import SECRET
 
 SHORTEST = 8
 """Characters below which an equal text says nothing of where it comes from."""
+
+NOT_SHOWN = "a value that is not shown, for it may be a secret by its name"
+
+
+def concealed(told: str, variable: str, value: Any) -> str:
+    """Returns what is said of the value of a variable, without it where the variable is called like a secret."""
+    if not SECRET.search(variable.upper()):
+        return told
+    for _, text in [("", repr(value)), *_texts(value)]:
+        told = told.replace(repr(text), NOT_SHOWN).replace(text, NOT_SHOWN) if text else told
+    return told
 
 
 def revealed(args: Mapping[str, Any]) -> list[str]:

@@ -1,10 +1,12 @@
 """The same value comes from any layer, the stronger wins, and what is wrong is told by file and line."""
 
+import dataclasses
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from pydantic import Field
 
 from blut_assets.layers.resolve import layered, resolve
 from blut_assets.layers.stack import FROZEN, POLICY
@@ -130,6 +132,32 @@ def test_a_variable_of_no_argument_is_told(write: Write, monkeypatch: pytest.Mon
     monkeypatch.setenv("BLUT_ARG_LR", "fast")
     with pytest.raises(ArgsError, match=r"^\$BLUT_ARG_LR: fixed_train: argument 'lr' = 'fast'"):
         resolve(RECIPE)
+
+
+def test_a_variable_that_may_be_a_secret_is_told_without_its_value(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Told(RECIPE.args):
+        max_tokens: int = 1
+        judges: Literal["a", "b"] = "a"
+        api_key: list[int] = Field(default_factory=list)
+
+    recipe = dataclasses.replace(RECIPE, args=Told)
+    for name, of_it in {
+        "HF_TOKEN": "unknown argument 'hf_token'",
+        "LIMITS__PASSWORD": "unknown argument 'limits.password'",
+        "MAX_TOKENS": "argument 'max_tokens'.*valid integer",
+        "API_KEY": "argument 'api_key",
+    }.items():
+        for text in ("hunter2-hunter2", '["hunter2-hunter2"]', '{"a": "hunter2-hunter2"}'):
+            monkeypatch.setenv(f"BLUT_ARG_{name}", text)
+            with pytest.raises(ArgsError, match=rf"^\$BLUT_ARG_{name}: fixed_train: {of_it}") as caught:
+                resolve(recipe)
+            assert "hunter2" not in str(caught.value), text
+            monkeypatch.delenv(f"BLUT_ARG_{name}")
+    monkeypatch.setenv("BLUT_ARG_JUDGES", "hunter2")
+    with pytest.raises(ArgsError, match="'hunter2'"):
+        resolve(recipe)
 
 
 def test_a_home_that_nobody_has_is_a_file_that_is_not_there(write: Write) -> None:
