@@ -32,7 +32,7 @@ from blut_resources.machine.amounts import duration_text
 from blut_resources.machine.processes import boot_id
 from blut_resources.payloads import orphans
 from blut_resources.runs import tracking
-from blut_resources.runs.cancelling import ask, give_time
+from blut_resources.runs.cancelling import ask, give_time, whose
 from blut_resources.runs.files import run_dir
 from blut_resources.runs.job_tags import with_job_tags
 from blut_resources.runs.removal import remove_files
@@ -203,7 +203,8 @@ def cancel_run(
     Raises:
         StoreError: the run cannot be told how long.
         OutOfReach: it works on another machine or in another container, which cannot be asked, or does not
-            answer; or another project's process works for it, which Dagster cannot reach either.
+            answer; it is another user's; or another project's process works for it, which Dagster cannot
+            reach either.
     """
     if run.is_finished:
         return f"run {run.run_id[:8]} has ended already: {state or run.status.value.lower()}"
@@ -217,6 +218,8 @@ def cancel_run(
     hidden = out_of_sight(instance, run.run_id)
     if hidden and not gone:
         return _ask(instance, run, hidden, grace_s)
+    if user := next(filter(None, map(whose, _pids(instance, run.run_id))), ""):
+        raise OutOfReach(f"run {run.run_id[:8]} is at work as {user}: {user} can end it, or root")
     home, full = home_of(instance), list[str]()
     if grace_s is not None:
         give_time(home, run.run_id, grace_s)

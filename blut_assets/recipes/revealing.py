@@ -13,7 +13,7 @@ NOT_SHOWN = "a value that is not shown, for it may be a secret by its name"
 
 
 def concealed(told: str, variable: str, value: Any) -> str:
-    """Returns what is said of the value of a variable, without it where the variable is called like a secret."""
+    """Returns what is said of the value of a variable, without it where that is called like a secret."""
     if not SECRET.search(variable.upper()):
         return told
     for _, text in [("", repr(value)), *_texts(value)]:

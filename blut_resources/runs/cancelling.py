@@ -1,11 +1,13 @@
-"""Tells a run at work how much time its payloads get to end, where whoever cancels it says so."""
+"""Tells a run at work how much time its payloads get to end, where whoever cancels it says so; who may."""
 
 import contextlib
 import json
 import math
+import os
 from pathlib import Path
 
 from blut_resources.files.durable import write_atomic
+from blut_resources.files.private import user_name
 from blut_resources.runs.files import run_dir
 
 CANCEL = "cancel.json"
@@ -43,3 +45,18 @@ def time_given(home: Path, run_id: str) -> float | None:
         seconds = float(json.loads((run_dir(home, run_id) / CANCEL).read_bytes())["grace_s"])
         return seconds if math.isfinite(seconds) and seconds >= 0 else None
     return None
+
+
+def whose(pid: int) -> str:
+    """Returns the name of the user of a process that this user may not signal; empty where he may, or it has
+    ended.
+    """
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        with contextlib.suppress(OSError):
+            return user_name(os.stat(f"/proc/{pid}").st_uid)  # noqa: PTH116
+        return "another user"  # whose processes /proc hides
+    except ProcessLookupError:
+        pass
+    return ""

@@ -13,6 +13,7 @@ from blut_assets.sweeps.grid import name_of
 from blut_assets.sweeps.record import SWEEP_TAG, TRIAL_TAG, SweepRecord
 from blut_resources.alive import reap_dead_runs
 from blut_resources.instance.instance import open_instance
+from blut_resources.runs.pruning import BUDGET_TAG, budget_of
 
 Line = Mapping[str, Any]
 
@@ -55,15 +56,13 @@ def _lines(
         args = args_of(run) or {}
         overrides = {each.key: _inside(args, each.key) for each in order.search.sampling.dimensions}
         begun = one.create_timestamp.timestamp()
-        if number not in known:
+        budget = budget_of(run.tags.get(BUDGET_TAG, ""), order.search.asset)
+        if number in known:
+            yield {"what": "again", "trials": [number], "budget": budget, "t": begun}
+        else:
             known.add(number)
-            yield {
-                "what": "added",
-                "trial": number,
-                "overrides": overrides,
-                "key": name_of(overrides),
-                "t": begun,
-            }
+            about = {"overrides": overrides, "key": name_of(overrides), "budget": budget}
+            yield {"what": "added", "trial": number, "t": begun, **about}
         last = last_epoch(instance, run.run_id, order.search.asset)
         for line in told_of(instance, order.recipe, number, one):
             yield {**line, "facts": {**last, **line["facts"]}} if line["what"] == "ended" else line

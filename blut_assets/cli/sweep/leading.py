@@ -22,7 +22,7 @@ LOOK_S = 0.1
 LAST_S = 10.0
 """Seconds that workers get to end after their payloads were killed."""
 HOPELESS = 3
-"""Workers that died before they took a trial, after which no other is started."""
+"""Workers that died before they took a trial, after which no other is started; also of what adds trials."""
 
 
 class SweepTold:
@@ -51,7 +51,7 @@ class Leader:
         fail_fast: whether the first failure ends the others.
         until: the time on the clock, in seconds since 1970, from which on no trial begins.
         beside: what adds trials while others run, in a process of its own, which is started again if it is
-            killed; None where all are there from the start.
+            killed, unless nothing has come of it for several times; None where all are there from the start.
     """
 
     record: SweepRecord
@@ -70,6 +70,8 @@ class Leader:
     _ended: set[tuple[int, str]] = field(default_factory=set)
     _died: int = 0
     _beside: int = 0
+    _beside_died: int = 0
+    _came_of_it: tuple[int, int] = (0, 0)
     _kill_at: float = math.inf
 
     def lead(self, again: Sequence[int]) -> dict[int, Trial]:
@@ -136,8 +138,11 @@ class Leader:
 
     def _reap(self) -> None:
         """Take notice of workers that have ended; what one was at when it was killed is lost."""
-        if self._beside and os.waitpid(self._beside, os.WNOHANG)[0]:
-            self._beside = 0
+        if self._beside:
+            ended, status = os.waitpid(self._beside, os.WNOHANG)
+            if ended:
+                self._beside = 0
+                self._count_beside(os.waitstatus_to_exitcode(status))
         for pid in sorted(self._workers):
             ended, status = os.waitpid(pid, os.WNOHANG)
             if not ended:
@@ -161,6 +166,20 @@ class Leader:
                     how = ("lost", f"its worker, process {pid}, {_died_of(code)}")
                     how = ("cancelled", "interrupted") if self.interrupts else how
                     self.record.end(one.number, *how, run=one.run_id)
+
+    def _count_beside(self, code: int) -> None:
+        """Let what adds trials not be started again for ever, where it dies without having done anything."""
+        known = self.record.trials()
+        if self.record.closed or self.record.stopped:
+            return
+        came = (len(known), sum(len(one.attempts) for one in known.values()))
+        self._beside_died = self._beside_died + 1 if came == self._came_of_it else 1
+        self._came_of_it = came
+        if self._beside_died == HOPELESS:
+            self.record.stop(
+                f"what chooses the trials died {HOPELESS} times with nothing done; the last time it"
+                f" {_died_of(code)}; the same command goes on"
+            )
 
     def _interrupted(self) -> None:
         if not self.record.stopped:

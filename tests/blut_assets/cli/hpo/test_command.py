@@ -77,6 +77,12 @@ def test_what_is_paused_goes_on_and_the_best_is_run_once_more(scene: Scene) -> N
     manifest = json.loads((scene.home / "runs" / rows[0]["id"] / "manifest.json").read_text())
     assert manifest["tags"][BEST_TAG] == record.id and SWEEP_TAG not in manifest["tags"]
     assert [one["state"] for one in manifest["assets"].values()] == ["reused"]
+    shutil.rmtree(record.place)
+    again = scene.blut(*words, "--metric", "val_loss", "--prune", "asha", "--max", "4")
+    assert again.returncode == 0 and "was lost" in again.stderr, again.stderr
+    budgets = {number: (one.budget, len(one.attempts)) for number, one in record_of(scene).trials().items()}
+    assert budgets == {number: (one.budget, len(one.attempts)) for number, one in trials.items()}
+    assert sorted(budget for budget, _ in budgets.values() if budget) == [1, 1], "it pauses where it did"
 
 
 @pytest.mark.heavy

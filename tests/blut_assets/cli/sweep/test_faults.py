@@ -1,8 +1,10 @@
 """What a sweep does when two begin at once, another machine leads it, or something unforeseen comes."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +19,7 @@ from blut_assets.cli.sweep import command, worker
 from blut_assets.cli.sweep.ahead import Ahead
 from blut_assets.cli.sweep.apart import apart
 from blut_assets.cli.sweep.cancelling import cancel
+from blut_assets.cli.sweep.leading import Leader, SweepTold
 from blut_assets.cli.sweep.order import ordered, ordered_before
 from blut_assets.sweeps.axes import Axis
 from blut_assets.sweeps.grid import Grid
@@ -75,6 +78,77 @@ def test_a_process_that_has_by_chance_the_number_of_a_worker_elsewhere_is_not_si
     with pytest.raises(SystemExit):
         cancel(record, None)
     assert other.poll() is None and not record.stopped
+
+
+def test_a_process_of_another_user_is_named_and_the_own_ones_are_ended(
+    record: SweepRecord, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    mark = (record.place / ".running").open("a")
+    dead = liveness.this_process()._replace(pid=2**22, start=1)
+    (record.place / ".running").write_text(f"{dead.line()}\n")
+    record.add([NewTrial({"seed": 2})], closed=True)
+    theirs, own, stranger = (
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], pass_fds=passed)
+        for passed in ((mark.fileno(),), (mark.fileno(),), ())
+    )
+    for process in (theirs, own, stranger):
+        record.say({"what": "added", "trial": process.pid, "overrides": {}})
+        record.say({"what": "taken", "trial": process.pid, "run": "a-run", "worker": process.pid})
+    kill = os.kill
+
+    def killed(pid: int, number: int) -> None:
+        if pid == theirs.pid:
+            raise PermissionError
+        kill(pid, number)
+
+    monkeypatch.setattr(os, "kill", killed)
+    monkeypatch.setattr(SweepRecord, "leads", lambda _: "yes")
+    try:
+        with pytest.raises(SystemExit):
+            cancel(record, None)
+        assert own.wait() != 0 and stranger.poll() is None and record.stopped == "cancelled"
+        said = capfd.readouterr().err
+        assert f"process {theirs.pid} is root's" in said and "the other trials have ended" in said
+        record.say({"what": "session"})
+        with pytest.raises(SystemExit):
+            cancel(record, None)
+        assert "nothing is done" in capfd.readouterr().err and not SweepRecord(record.home, record.id).stopped
+    finally:
+        monkeypatch.undo()
+        for process in (theirs, own, stranger):
+            process.kill()
+            process.wait()
+
+
+def test_what_adds_trials_is_not_started_again_for_ever(record: SweepRecord) -> None:
+    search = SweepRecord(record.home, "search")
+    search.write_head({"kind": "hpo"})
+    begun = search.place / "begun"
+
+    def waits() -> None:
+        while not SweepRecord(record.home, "search").trials() and not _stopped(search):
+            time.sleep(0.01)
+
+    def dies() -> None:
+        with begun.open("a") as file:
+            file.write("x")
+        if len(begun.read_text()) == 2:
+            search.add([NewTrial({"seed": 1})], closed=False)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def lead() -> str:
+        leader = Leader(search, search.lead_here(), waits, len, 1, SweepTold(), bool, beside=dies)
+        leader.lead([])
+        return search.stopped
+
+    told = apart(lead)
+    assert "what chooses the trials died 3 times" in told and "was killed by SIGKILL" in told
+    assert len(begun.read_text()) == 1 + 3, "once nothing, then one trial, and after that nothing three times"
+
+
+def _stopped(record: SweepRecord) -> str:
+    record.trials()
+    return record.stopped
 
 
 def test_what_is_wrong_in_the_other_process_is_told_by_this_one() -> None:
