@@ -106,13 +106,13 @@ def test_a_process_of_another_user_is_named_and_the_own_ones_are_ended(
     try:
         with pytest.raises(SystemExit):
             cancel(record, None)
-        assert own.wait() != 0 and stranger.poll() is None and record.stopped == "cancelled"
+        assert own.wait() != 0 and stranger.poll() is None and _stopped(record) == "cancelled"
         said = capfd.readouterr().err
         assert f"process {theirs.pid} is root's" in said and "the other trials have ended" in said
         record.say({"what": "session"})
         with pytest.raises(SystemExit):
             cancel(record, None)
-        assert "nothing is done" in capfd.readouterr().err and not SweepRecord(record.home, record.id).stopped
+        assert "nothing is done" in capfd.readouterr().err and not _stopped(record)
     finally:
         monkeypatch.undo()
         for process in (theirs, own, stranger):
