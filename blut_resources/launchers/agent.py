@@ -65,7 +65,7 @@ class NodeAgent:
         self._number = self._take_number()
         self._dir = attempt_dir(place, self._number)
         self._me = {"attempt": self._number, "node": os.uname().nodename, "pid": os.getpid()}
-        self._me |= {"job": os.environ.get("SLURM_JOB_ID", ""), "time": time.time()}
+        self._me |= {"job": _job(), "time": time.time()}
         wire.reserve(str(outcome_file(place, self._number)))
         write_durable(place / ATTEMPT, self._me)
 
@@ -184,6 +184,12 @@ class NodeAgent:
         print(said, file=sys.stderr)
         write_durable(self._place / REFUSED, {**self._me, "said": said})
         return NOT_STARTED
+
+
+def _job() -> str:
+    """Returns the id of the job, as its scheduler gave it: of one in an array, that and its number there."""
+    array, number = (os.environ.get(f"SLURM_ARRAY_{name}_ID", "") for name in ("JOB", "TASK"))
+    return f"{array}_{number}" if number else os.environ.get("SLURM_JOB_ID", "")
 
 
 def _granted() -> list[int]:

@@ -38,6 +38,7 @@ from blut_resources.launchers.files import (
     outcome_file,
     write_durable,
 )
+from blut_resources.launchers.gathering import ArrayScheduler, ArrayTask, GatheredOrder, gathering
 from blut_resources.launchers.late_ending import end_later
 from blut_resources.launchers.ordering import launch_of, not_shared
 from blut_resources.launchers.scheduler import Busy, Scheduler
@@ -74,24 +75,55 @@ class RemoteLauncher:
         launch = launch_of(order, self._profile)
         launch |= {"scheduler": self._scheduler.name, "where": self._scheduler.where}
         launch["profile"] = self._name
-        write_durable(order.place / LAUNCH, launch)
+        python = [self._profile.python or sys.executable, "-P", "-m", "blut_resources.launchers.agent"]
+        start = f"PYTHONPATH={shlex.quote(self._source())} exec {shlex.join(python)}"
+        gathered = self._gathered(order, launch, start)
+        if gathered is None:
+            write_durable(order.place / LAUNCH, launch)
         try:
-            job = self._submit(order, launch, waits)
+            job = self._of_array(order, start, gathered, waits) if gathered else None
+            unsure = bool(gathered and gathered.unsure)
+            job = job or self._submit(order, launch, start, waits, unsure=unsure)
             return RemoteUnit(order.place, self._scheduler, launch, note_job(order.place, launch, job))
         except LaunchRefused:
             raise
         except BaseException:  # the scheduler may have taken it all the same
-            end_later(launch)
+            if gathered is None or gathered.withdraw():
+                end_later(launch)
             raise
 
-    def _submit(self, order: Order, launch: Mapping[str, Any], waits: Callable[[str], str]) -> str:
+    def _gathered(self, order: Order, launch: dict[str, Any], start: str) -> GatheredOrder | None:
+        """Returns the order as one of those of its sweep; None if it is no sweep's, or no jobs can be one."""
+        others = gathering()
+        if others is None or order.job is None or not isinstance(self._scheduler, ArrayScheduler):
+            return None
+        return others.join(order, launch, self._scheduler.alike(order, start, order.job.variables))
+
+    def _of_array(
+        self, order: Order, start: str, gathered: GatheredOrder, waits: Callable[[str], str]
+    ) -> str | None:
+        scheduler, job = self._scheduler, order.job
+        assert isinstance(scheduler, ArrayScheduler)
+        assert job
+
+        def submit(comment: str, tasks: Mapping[int, ArrayTask]) -> str:
+            return scheduler.submit_array(order, start, comment, job.variables, tasks)
+
+        return gathered.job(submit, scheduler.find, lambda what, seconds: wait_for(what, seconds, waits))
+
+    def _submit(
+        self,
+        order: Order,
+        launch: Mapping[str, Any],
+        start: str,
+        waits: Callable[[str], str],
+        *,
+        unsure: bool,
+    ) -> str:
         assert order.job
-        comment, key = launch["comment"], launch["key"]
-        python = self._profile.python or sys.executable
-        path = self._source()
-        words = [python, "-P", "-m", "blut_resources.launchers.agent", str(order.place), key]
-        script = f"#!/bin/sh\nPYTHONPATH={shlex.quote(path)} exec {shlex.join(words)}\n"
-        patience, unsure = BUSY_S, False
+        comment = launch["comment"]
+        script = f"#!/bin/sh\n{start} {shlex.join([str(order.place), launch['key']])}\n"
+        patience = BUSY_S
         while True:
             try:
                 if unsure and (found := self._scheduler.find(comment)):

@@ -18,8 +18,8 @@ from blut_resources.launchers.transport import NoAnswer
 from blut_resources.leases.lease import LeaseError
 from blut_resources.leases.place import place
 
-FRESH_S = 1.5
-"""Seconds for which an answer is everybody's: less than between two looks of one process."""
+FRESH_S = 2.0
+"""Seconds for which an answer is everybody's: a scheduler is asked no more often, by however many."""
 
 
 class SharedAnswer(NamedTuple):

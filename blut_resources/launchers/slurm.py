@@ -1,15 +1,19 @@
 """Starts, looks at and ends jobs of Slurm, with its own commands and without its accounting."""
 
 import functools
+import json
 import math
 import os
 import re
+import shlex
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from blut_resources.launchers.base import LaunchRefused, Order
 from blut_resources.launchers.files import PRINTED
+from blut_resources.launchers.gathering import ArrayTask, NoArray
 from blut_resources.launchers.scheduler import Busy, Sight, memory_of, seconds_of
 from blut_resources.launchers.shared_query import shared
 from blut_resources.launchers.transport import NoAnswer, ask
@@ -34,8 +38,10 @@ BUSY = re.compile(
 """What sbatch says where the same may be accepted a minute later."""
 NEEDED = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "CONDA_PREFIX", "TZ")
 """Variables that an interpreter may not start without; the payload gets its own by the order."""
+NO_ARRAY = re.compile(r"job array|SubmitJob", re.IGNORECASE)
+"""What sbatch says where an array is larger than it takes, or than its user may submit."""
 _NODES = "%P|%n|%m|%c|%G"
-_JOBS = "JobID:|,State:|,Reason:|,NodeList:|,RestartCnt:|,StartTime:|"
+_JOBS = "JobArrayID:|,State:|,Reason:|,NodeList:|,RestartCnt:|,StartTime:|"
 _WAITING = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT"}
 _WAITING |= {"RESV_DEL_HOLD"}
 _ENDED = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "DEADLINE", "OUT_OF_MEMORY", "PREEMPTED"}
@@ -100,30 +106,65 @@ class Slurm:
             Busy: it may be accepted later; whether it was accepted is not known then.
             LaunchRefused: Slurm does not take such a job, with its own words.
         """
+        printed = str(order.place / PRINTED).replace("%", "%%")
+        own = [f"--comment={comment}", f"--output={printed}", f"--chdir={order.place}"]
+        job, said = self._sbatch(order, own, script, secrets)
+        if job:
+            return job
+        if BUSY.search(said):
+            raise Busy(said)
+        raise LaunchRefused(f"{order.name}: Slurm does not take its job: {said}")
+
+    def alike(self, order: Order, start: str, secrets: Sequence[str]) -> str:
+        """Returns a text that is equal for orders that can be jobs of one array; no secrets.
+
+        Args:
+            start: what a job runs, without its place.
+            secrets: as for `submit`.
+        """
+        given = json.dumps([[name, order.env.get(name)] for name in sorted(secrets)])
+        said = [start, *self._options(order), blake2b(given.encode(), digest_size=16).hexdigest()]
+        return blake2b(json.dumps(said).encode(), digest_size=16).hexdigest()
+
+    def submit_array(
+        self, order: Order, start: str, comment: str, secrets: Sequence[str], tasks: Mapping[int, ArrayTask]
+    ) -> str:
+        """Returns the id of a new array; see `ArrayScheduler`.
+
+        Its script has the table of places, so that a node needs no other file to know what it is to do.
+        """
+        numbers = ",".join(map(str, sorted(tasks)))
+        own = [f"--comment={comment}", f"--array={numbers}", "--output=/dev/null", "--chdir=/"]
+        job, said = self._sbatch(order, own, _array_script(start, tasks), secrets)
+        if job:
+            return job
+        if NO_ARRAY.search(said):
+            raise NoArray(said)
+        if BUSY.search(said):
+            raise Busy(said)
+        raise LaunchRefused(f"{order.name}: Slurm does not take its job: {said}")
+
+    def _sbatch(
+        self, order: Order, own: Sequence[str], script: str, secrets: Sequence[str]
+    ) -> tuple[str, str]:
+        """Returns the id of what was submitted, else what sbatch says. Raises Busy."""
         given = {name: order.env[name] for name in secrets if name in order.env}
         names = [*(name for name in NEEDED if name in os.environ), *given]
-        words = ["sbatch", *self._options(order, comment), f"--export={','.join(names)}"]
+        words = ["sbatch", *self._options(order), *own, f"--export={','.join(names)}"]
         try:
             answer = ask(words, SUBMIT_S, script, given)
         except NoAnswer as error:
             raise Busy(str(error)) from None
         job = answer.out.strip().partition(";")[0]
         if answer.status == 0 and job.isdecimal():
-            return job
-        said = one_line(answer.err.replace("\n", "; ") or answer.out, 600)
-        if BUSY.search(said):
-            raise Busy(said)
-        raise LaunchRefused(f"{order.name}: Slurm does not take its job: {said}")
+            return job, ""
+        return "", one_line(answer.err.replace("\n", "; ") or answer.out, 600)
 
-    def _options(self, order: Order, comment: str) -> list[str]:
-        profile, place = self._profile, order.place
+    def _options(self, order: Order) -> list[str]:
+        """Returns what a job is asked for; nothing in it depends on its place."""
+        profile = self._profile
         job_name = re.sub(r"[^\w.-]+", "-", order.name)[:60]
-        options = ["--parsable", "--requeue", f"--job-name=blut-{job_name}", f"--comment={comment}"]
-        options += [
-            f"--output={str(place / PRINTED).replace('%', '%%')}",
-            "--open-mode=append",
-            f"--chdir={place}",
-        ]
+        options = ["--parsable", "--requeue", f"--job-name=blut-{job_name}", "--open-mode=append"]
         options += ["--nodes=1", "--ntasks=1", f"--cpus-per-task={self._cpus(order)}"]
         if memory := memory_of(order, profile):
             options.append(f"--mem={math.ceil(memory / (1 << 20))}M")
@@ -145,11 +186,12 @@ class Slurm:
 
     def find(self, comment: str) -> str | None:
         """Returns the id of a job by its comment; None if there is none. Raises NoAnswer."""
-        answer = _squeue("JobID:|,Comment:|")
-        found = (line.partition("|") for line in answer.splitlines())  # a path may have such a sign too
-        return next(
-            (job for job, _, said in found if said.strip().removesuffix("|").strip() == comment), None
-        )
+        for line in _squeue("JobArrayID:|,Comment:|").splitlines():
+            job, _, said = line.partition("|")  # a path may have such a sign too
+            own, number = said.strip().removesuffix("|").strip(), job.strip().partition("_")[2]
+            if comment in (own, f"{own}#{number}"):
+                return job.strip()
+        return None
 
     def look(self, jobs: Collection[str]) -> dict[str, Sight]:
         """Returns what Slurm knows of jobs, by one query. Raises NoAnswer."""
@@ -172,6 +214,13 @@ class Slurm:
         answer = ask(words, CANCEL_S)
         if answer.status < 0 or (answer.status and BUSY.search(answer.err)):
             raise NoAnswer(answer.err or f"{words[0]} was killed")
+
+
+def _array_script(start: str, tasks: Mapping[int, ArrayTask]) -> str:
+    """Returns what each job of an array runs: it finds its place by its number, and prints there."""
+    places = [f"{number}) set -- {shlex.join([str(t.place), t.key])} ;;" for number, t in tasks.items()]
+    table = "\n".join(["case $SLURM_ARRAY_TASK_ID in", *places, "esac"])
+    return f'#!/bin/sh\n{table}\ncd "$1" || exit\nexec >>{PRINTED} 2>&1\n{start} "$@"\n'
 
 
 def _sight(words: Sequence[str], now: float) -> Sight:

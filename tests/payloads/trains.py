@@ -47,7 +47,7 @@ def main() -> None:
             note(how, f"epoch-{number}", session)
             if how.get("gate_for", session.config["name"]) == session.config["name"]:
                 wait_for(how.get("gate") if number == how.get("gate_at", 0) else None)
-        misbehave(how)
+        misbehave(how, session.config["epochs"])
         if "big" in how:
             (session.out / "big").write_bytes(b"x" * how["big"])
         for half in session.out.glob(f"half-{os.getpid()}"):
@@ -141,10 +141,10 @@ def wait_for(gate: str | None) -> None:
         time.sleep(0.02)
 
 
-def misbehave(how: dict[str, Any]) -> None:
+def misbehave(how: dict[str, Any], epochs: int) -> None:
     if how.get("hang"):
         time.sleep(300)
-    if "exit" in how:
+    if "exit" in how and epochs > how.get("exit_above", 0):
         sys.exit(how["exit"])
 
 

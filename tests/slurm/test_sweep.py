@@ -1,29 +1,34 @@
-"""A sweep whose trials are jobs: each is submitted once, and Slurm is asked once for all of them."""
+"""A sweep whose trials are jobs: they are submitted as one array, and Slurm is asked once for all of them."""
 
 import time
-
-import pytest
 
 from tests.e2e.box import BLUT
 from tests.slurm.scene import SlurmScene
 
-TRIALS = 12
-REFUSES = """\
-case $(grep -c ^sbatch {asked}) in
-    3|5|7) echo "sbatch: error: Invalid account or account/partition combination specified" >&2; exit 1;;
-esac"""
+TRIALS, FAILING = 8, 3
 
 
-@pytest.mark.heavy
-def test_three_trials_fail_and_the_same_command_submits_those(scene: SlurmScene) -> None:
-    axes = ["--sweep", f"epochs=range(1,{TRIALS + 1})", "--set", "launcher=cluster", "--jobs", "4"]
-    command = [*BLUT, "recipe", "run", "contained", *axes]
-    scene.put_command("sbatch", REFUSES.format(asked=scene.asked))
+def sweep(trials: int) -> list[str]:
+    axes = ["--sweep", f"epochs=range(1,{trials + 1})", "--set", "launcher=cluster", "--jobs", str(trials)]
+    return [*BLUT, "recipe", "run", "contained", *axes]
+
+
+def arrays(scene: SlurmScene) -> list[int]:
+    """How many jobs each sbatch has submitted."""
+    options = [line.partition("--array=")[2].split(" ")[0] for line in scene.asked_of("sbatch")]
+    return [len(numbers.split(",")) if numbers else 1 for numbers in options]
+
+
+def test_one_array_for_all_trials_and_one_for_those_that_failed(scene: SlurmScene) -> None:
+    scene.behave(exit=3, exit_above=TRIALS - FAILING)
     begun = time.monotonic()
-    assert scene.run(command) == 1, scene.said()
+    assert scene.run(sweep(TRIALS)) == 1, scene.said()
     took = time.monotonic() - begun
-    assert scene.submitted() == TRIALS and scene.starts() == TRIALS - 3, scene.said()
-    assert len(scene.asked_of("squeue")) <= took / 1.5 + 2, "not one for each trial"
-    scene.put_command("sbatch")
-    assert scene.run(command) == 0, scene.said()
-    assert scene.submitted() == TRIALS + 3 and scene.starts() == TRIALS
+    assert arrays(scene) == [TRIALS], scene.said()
+    assert scene.starts() == TRIALS and f"{FAILING} failed" in scene.said()
+    assert len(scene.asked_of("squeue")) <= took / 2 + 1, "one look for all of them, every two seconds"
+    (record,) = scene.home.glob("sweeps/*")
+    scene.behave()
+    assert scene.run([*BLUT, "sweep", "resume", record.name[:8]]) == 0, scene.said()
+    assert arrays(scene) == [TRIALS, FAILING] and scene.starts() == FAILING
+    assert scene.held() == []

@@ -38,6 +38,7 @@ from blut_resources.containment.supervisor.trampoline import PR_SET_PDEATHSIG, p
 from blut_resources.dagster_private.console import console_goes_to
 from blut_resources.files.durable import StoreError
 from blut_resources.instance.instance import home_of, open_instance
+from blut_resources.launchers.gathering import AtWork, gather
 from blut_resources.runs.files import terminal_path
 from blut_resources.runs.pruning import budget_tag
 from blut_resources.text import one_line
@@ -70,6 +71,7 @@ def work(record: SweepRecord, what: TrialWork) -> None:
     """Take trials until there are none any more; ends by itself when whoever has started it does."""
     leader = os.getppid()
     _begin()
+    gather(record.place, lambda: _at_work(record))
     with open_instance() as instance:
         while os.getppid() == leader:
             run_id = str(uuid.uuid4())
@@ -80,6 +82,14 @@ def work(record: SweepRecord, what: TrialWork) -> None:
                 return
             else:  # more may be added
                 time.sleep(LOOK_S)
+
+
+def _at_work(record: SweepRecord) -> AtWork:
+    """Says how many trials will be at work at once, and the runs of those that are."""
+    known = record.trials().values()
+    runs = {one.run_id for one in known if one.state == "running"}
+    waiting = 0 if record.stopped else sum(one.state == "waiting" for one in known)
+    return AtWork(min(int(record.last.get("jobs", 1)), len(runs) + waiting), runs)
 
 
 def _begin() -> None:

@@ -1,0 +1,269 @@
+"""Gathers what the trials of a sweep order, so that one array of jobs stands for all orders that are alike.
+
+Each trial is ordered by a process of its own. Whoever comes first opens a round, those that order the like
+join it, and one of them submits it as soon as no other is on its way. It is closed before that, so that
+whoever goes on after the death of that one looks for the array before submitting another.
+"""
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+from blut_resources.files.durable import file_lock
+from blut_resources.launchers.base import LaunchRefused, Order
+from blut_resources.launchers.files import LAUNCH, write_durable
+from blut_resources.launchers.gate import most_jobs
+from blut_resources.launchers.scheduler import Busy, Scheduler
+from blut_resources.launchers.transport import NoAnswer
+from blut_resources.machine import liveness, wire
+
+ROUNDS, LOCK = "orders.json", ".orders.lock"
+QUIET_S, MOST_S = 20.0, 120.0
+"""Seconds after the last order, and after the first one, from which on others are not waited for."""
+POLL_S = 1.0
+BUSY_S, BUSY_MOST_S = 2.0, 60.0
+"""Seconds of the first wait for a scheduler that takes nothing, and of the longest."""
+LARGEST = 1000
+"""Jobs of one array, at most: a cluster takes so many unless it says otherwise."""
+
+
+class NoArray(Exception):
+    """Says that a scheduler does not take orders as one array, and may take each of them alone."""
+
+
+class ArrayTask(NamedTuple):
+    """Names what one job of an array is to do: the place of its order, and the key of that."""
+
+    place: Path
+    key: str
+
+
+@runtime_checkable
+class ArrayScheduler(Scheduler, Protocol):
+    """Starts several jobs by one request; it finds each by the comment of the array, ``#`` and its number."""
+
+    def alike(self, order: Order, start: str, secrets: Sequence[str]) -> str:
+        """Returns a text that is equal for orders that can be jobs of one array; no secrets.
+
+        Args:
+            start: what a job runs, without its place.
+            secrets: as for `submit`.
+        """
+        ...
+
+    def submit_array(
+        self, order: Order, start: str, comment: str, secrets: Sequence[str], tasks: Mapping[int, ArrayTask]
+    ) -> str:
+        """Returns the id of a new array, whose jobs have that, ``_`` and their number.
+
+        Args:
+            order: one of those that are alike.
+
+        Raises:
+            Busy: it may be accepted later.
+            LaunchRefused: none of the jobs is taken.
+            NoArray: they may be taken one by one.
+        """
+        ...
+
+
+class AtWork(NamedTuple):
+    """Says how many trials will be at work at once, and the runs of those that are."""
+
+    most: int
+    runs: set[str]
+
+
+class Gathering:
+    """Stands for all that is ordered by one sweep, in one process of it.
+
+    Args:
+        place: the directory of the sweep.
+        at_work: says which trials may order something.
+    """
+
+    def __init__(self, place: Path, at_work: Callable[[], AtWork]) -> None:
+        self._place, self._at_work = place, at_work
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[dict[str, Any]]:
+        """Let nobody else read or write the rounds in the block; what they are at its end is written.
+
+        Raises:
+            StoreError, OSError: they cannot be written.
+        """
+        with file_lock(self._place / LOCK, poll_s=0.01):
+            known = wire.read(self._place / ROUNDS) or {"rounds": {}, "came": {}}
+            yield known
+            wire.write(self._place / ROUNDS, known)
+
+    def join(self, order: Order, launch: dict[str, Any], alike: str) -> "GatheredOrder":
+        """Take an order into a round, and write it down with the comment by which its job will be known.
+
+        Raises:
+            StoreError, OSError: it cannot be written.
+        """
+        assert order.job
+        now, runs, home = time.monotonic(), self._at_work().runs, order.place.parent.parent.parent
+        with self.opened() as known:
+            rounds = {key: one for key, one in known["rounds"].items() if _members(one)}
+            alikes = [key for key, one in rounds.items() if one["alike"] == alike and not one["closed"]]
+            key = next((one for one in alikes if rounds[one]["next"] < LARGEST), os.urandom(6).hex())
+            new = {"alike": alike, "stage": order.name, "comment": f"blut:{home}:array:{key}", "begun": now}
+            one = rounds.setdefault(key, {**new, "next": 0, "members": {}, "leader": "", "closed": False})
+            number = one["next"]
+            launch["comment"] = f"{one['comment']}#{number}"
+            write_durable(order.place / LAUNCH, launch)
+            member = {"place": str(order.place), "key": launch["key"], "holder": _me()}
+            one |= {"next": number + 1, "arrived": now, "members": {**one["members"], str(number): member}}
+            came = [run for run in known["came"].get(order.name, []) if run in runs]
+            known |= {"rounds": rounds, "came": {**known["came"], order.name: [*came, order.job.run]}}
+        return GatheredOrder(self, key, str(number))
+
+    def others_come(self, known: Mapping[str, Any], one: Mapping[str, Any]) -> bool:
+        """Says whether a round is to be left open: a trial is on its way that has not ordered this yet."""
+        most, runs = self._at_work()
+        came = runs.intersection(known["came"].get(one["stage"], []))
+        if len(came) >= min(most, most_jobs()) or one["next"] >= LARGEST:
+            return False
+        return time.monotonic() < min(one["arrived"] + QUIET_S, one["begun"] + MOST_S)
+
+
+class GatheredOrder:
+    """Stands for one order in its round.
+
+    Attributes:
+        unsure: whether there may be a job of it although nobody says so.
+    """
+
+    def __init__(self, gathering: Gathering, key: str, number: str) -> None:
+        self._gathering, self._key, self._number = gathering, key, number
+        self.unsure = False
+
+    def job(
+        self,
+        submit: Callable[[str, Mapping[int, ArrayTask]], str],
+        find: Callable[[str], str | None],
+        pause: Callable[[str, float], object],
+    ) -> str | None:
+        """Returns the id of its job, once that is there; None where it is to be submitted alone.
+
+        Args:
+            submit: an array by its comment; returns its id.
+            find: a job by its comment; returns its id.
+            pause: waits, and says for what; what it raises ends the wait.
+
+        Raises:
+            LaunchRefused: its scheduler does not take it.
+        """
+        patience = BUSY_S
+        while True:
+            said, array = self._look()
+            if said is not None:
+                if "refused" in said:
+                    raise LaunchRefused(said["refused"])
+                return f"{said['job']}_{self._number}" if "job" in said else None
+            if array is None:
+                pause("it is to be one array with what other trials order", POLL_S)
+                continue
+            try:
+                self._tell(_submitted(array, self._number, submit, find))
+            except (Busy, NoAnswer) as error:
+                pause(f"its scheduler takes no job now ({error})", patience)
+                patience = min(2 * patience, BUSY_MOST_S)
+
+    def withdraw(self) -> bool:
+        """Take it back; says whether there may be a job of it all the same."""
+        with self._gathering.opened() as known:
+            one = known["rounds"].get(self._key)
+            self._leave(known)
+            return one is None or one["closed"]
+
+    def _look(self) -> "tuple[dict[str, Any] | None, _Array | None]":
+        """Returns what has become of its round, and the array that is to be submitted by this process."""
+        with self._gathering.opened() as known:
+            one = known["rounds"].get(self._key)
+            said = one.get("said") if one else {}
+            if one is None or said:
+                self._leave(known)
+                self.unsure = one is None
+                return said or {}, None
+            if one["leader"] != _me() and _lives(one["leader"]):
+                return None, None
+            one["leader"] = _me()
+            if not one["closed"] and self._gathering.others_come(known, one):
+                return None, None
+            tasks = {int(n): ArrayTask(Path(each["place"]), each["key"]) for n, each in _members(one).items()}
+            if len(tasks) == 1 and not one["closed"]:
+                self._leave(known)
+                return {}, None
+            array = _Array(one["comment"], tasks, unsure=one["closed"])
+            one["closed"] = True
+        return None, array
+
+    def _tell(self, said: dict[str, Any]) -> None:
+        with self._gathering.opened() as known:
+            known["rounds"][self._key]["said"] = said
+
+    def _leave(self, known: dict[str, Any]) -> None:
+        one = known["rounds"].get(self._key, {"members": {}})
+        one["members"].pop(self._number, None)
+        if one.get("leader") == _me():
+            one["leader"] = ""
+        if not one["members"]:
+            known["rounds"].pop(self._key, None)
+
+
+class _Array(NamedTuple):
+    """Describes what is to be submitted; ``unsure``, whether somebody may have done so already."""
+
+    comment: str
+    tasks: Mapping[int, ArrayTask]
+    unsure: bool
+
+
+def _submitted(
+    array: _Array,
+    number: str,
+    submit: Callable[[str, Mapping[int, ArrayTask]], str],
+    find: Callable[[str], str | None],
+) -> dict[str, Any]:
+    """Returns what has become of an array, for all of its orders. Raises Busy, NoAnswer."""
+    try:
+        found = find(f"{array.comment}#{number}") if array.unsure else None
+        return {"job": (found or submit(array.comment, array.tasks)).partition("_")[0]}
+    except NoArray:
+        return {"alone": True}
+    except LaunchRefused as error:
+        return {"refused": str(error)}
+
+
+def _me() -> str:
+    return liveness.this_process().line()
+
+
+def _lives(line: str) -> bool:
+    holder = liveness.Holder.of(line)
+    return holder is not None and liveness.alive(holder) != "no"
+
+
+def _members(one: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the orders of a round behind which there is still a process."""
+    return {number: each for number, each in one["members"].items() if _lives(each["holder"])}
+
+
+_of_this_process: Gathering | None = None
+
+
+def gather(place: Path, at_work: Callable[[], AtWork]) -> None:
+    """Gather what this process orders with what other processes of its sweep do; see `Gathering`."""
+    global _of_this_process
+    _of_this_process = Gathering(place, at_work)
+
+
+def gathering() -> Gathering | None:
+    """Returns with what the orders of this process are gathered; None if with nothing."""
+    return _of_this_process
