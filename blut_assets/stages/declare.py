@@ -13,6 +13,7 @@ from typing import Any, Unpack
 
 import dagster as dg
 
+import blut_resources.dagster_private.config_schema  # noqa: F401 - reads that of many assets once
 from blut_assets.pages.code_references import CODE_REFERENCES, code_references
 from blut_assets.pages.documentation import columns, description
 from blut_assets.pages.metadata import KIND
