@@ -69,9 +69,10 @@ test: lint ## the test suite without what is marked heavy; it builds llama.cpp i
 test-scale: setup ## what needs a Slurm or a PostgreSQL, which the tests start themselves
 	$(PYTEST) -m '(slurm or postgres) and not heavy'
 
-# Not what is about the files of SQLite. A home of a test has a database of its own.
-test-postgres: setup ## the test suite with its histories in PostgreSQL
-	BLUT_TESTS_ON=postgres $(PYTEST) -m 'not heavy and not slurm and not ray and not sqlite'
+# A home of a test has a database of its own. Tests that keep no history are left out (tests/conftest.py), what is
+# about the files of SQLite is too, and what has a server of its own anyway.
+test-postgres: setup ## the tests that keep a history, with it in PostgreSQL
+	BLUT_TESTS_ON=postgres $(PYTEST) -m 'not heavy and not slurm and not postgres and not ray and not sqlite'
 
 test-all: lint ## every test, the heavy ones too: some download packages, or need programs that CI lacks
 	$(PYTEST)

@@ -9,13 +9,12 @@ import json
 import sqlite3
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 import dagster as dg
 
 from blut_resources.alive import LAUNCHED, reap_dead_runs
 from blut_resources.dagster_private.birth import newest_revision, revision_of
-from blut_resources.dagster_private.copying import Numbers, copy, mark_of
+from blut_resources.dagster_private.copying import copy, mark_of
 from blut_resources.dagster_private.pool import ReadConnection
 from blut_resources.database import connections
 from blut_resources.database.address import Address
@@ -38,15 +37,8 @@ class MoveRefused(StoreError):
     """Says why a history cannot be moved now, and what to do."""
 
 
-class Moved(NamedTuple):
-    """Says how many rows each table has, or that all were there already; and what event numbers became."""
-
-    counts: dict[str, int]
-    now: Numbers
-
-
-def move(home: Path, address: Address) -> Moved:
-    """Move the history of a home into a database.
+def move(home: Path, address: Address) -> dict[str, int]:
+    """Move the history of a home into a database; returns the rows of each table, none if all were there.
 
     Raises:
         MoveRefused: there is none in the home, or somebody works with it.
@@ -62,13 +54,11 @@ def move(home: Path, address: Address) -> Moved:
     _refuse_old(home)
     pool, mark = connections.to(address), _mark(home)
     with _nobody_begins(home):
-        if mark_of(pool) == mark:
-            done = Moved({}, lambda number: number)
-        else:
-            done = Moved(*copy(home, pool, mark, lambda: _refuse_changed(home, mark)))
+        there = mark_of(pool) == mark
+        counts = {} if there else copy(home, pool, mark, lambda: _refuse_changed(home, mark))
         text = settings.read_text() if settings.is_file() else ""
         write_atomic(settings.resolve(), with_storage(text, address).encode())
-    return done
+    return counts
 
 
 def refuse_busy(instance: dg.DagsterInstance, home: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from blut_resources.containment.backends.cgroup1 import Cgroup1
 from tests import aftermath, lacking
-from tests.databases import begin_for_all, database, drop, end_for_all, server, shipped
+from tests.databases import CHOICE, begin_for_all, database, drop, end_for_all, keeps_history, server, shipped
 
 __all__ = ["database", "server"]
 
@@ -101,8 +101,14 @@ def pytest_unconfigure() -> None:
     end_for_all()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first: one that is begun last keeps a single core busy at the end."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The longest files first: one that is begun last keeps a single core busy at the end.
+
+    With histories in a PostgreSQL, only tests that have one: the others are the same as without.
+    """
+    if os.environ.get(CHOICE) == "postgres":
+        config.hook.pytest_deselected(items=[item for item in items if not keeps_history(item)])
+        items[:] = [item for item in items if keeps_history(item)]
     ranks = {REPOSITORY / "tests" / name: rank for rank, name in enumerate(LONGEST)}
     items.sort(key=lambda item: ranks.get(item.path, len(LONGEST)))
 

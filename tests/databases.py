@@ -27,6 +27,7 @@ SECRET = "not-in-any-file"
 PATIENCE_S = 60
 CHOICE, PORT, LIKE = "BLUT_TESTS_ON", "BLUT_TESTS_PORT", "blut_like"
 """Variables that let all tests have their histories in a server; and the database that each is a copy of."""
+MAKERS = {"shipped", "Scene", "Box"}
 YAML = """\
 storage:
   postgres:
@@ -152,6 +153,18 @@ def begin_for_all() -> None:
     pool.close()
     os.environ[PORT] = str(server.port)
     _for_all.append(server)
+
+
+def keeps_history(item: pytest.Item) -> bool:
+    """Says whether a test may have a history in that server: by its fixtures, or by what its module can make.
+
+    `shipped` alone puts one there. What makes a home with it is known by name to whoever uses it.
+    """
+    if not isinstance(item, pytest.Function):
+        return False
+    made = [found[-1].func for found in item._fixtureinfo.name2fixturedefs.values()]
+    own = [func.__globals__ for func in made if func.__module__ != "tests.conftest"]
+    return "home" in item.fixturenames or any(MAKERS & names.keys() for names in (vars(item.module), *own))
 
 
 def end_for_all() -> None:

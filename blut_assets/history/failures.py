@@ -50,28 +50,38 @@ def unreadable(instance: dg.DagsterInstance, run_id: str, error: Exception) -> s
 
 
 def _failure_of(instance: dg.DagsterInstance, run_id: str) -> Failure:
-    kind, check = dg.DagsterEventType, ""
+    kind = dg.DagsterEventType
     kinds = {kind.ASSET_CHECK_EVALUATION, kind.STEP_FAILURE, kind.RUN_FAILURE}
-    for entry in instance.all_logs(run_id, of_type=kinds):
-        event: Any = entry.dagster_event
+    events: list[Any] = [entry.dagster_event for entry in instance.all_logs(run_id, of_type=kinds)]
+    # by step, not by order: a history that was copied lists a run's checks after its steps
+    refused = {event.step_key: said for event in events if (said := _refusal(event))}
+    for event in events:
         if event.event_type is kind.ASSET_CHECK_EVALUATION:
-            found = event.event_specific_data
-            if found.blocking and not found.passed:
-                check = f"check {found.check_name} failed: {found.description or ''}".rstrip(": ")
-        elif event.is_step_failure:
-            if check and failed_by_check(event):
-                return Failure("refused", check)
+            continue
+        if event.is_step_failure:
+            if failed_by_check(event) and event.step_key in refused:
+                return Failure("refused", refused[event.step_key])
             why = cause_of(event)
             if is_deadline(event):
                 return Failure("deadline", why)
             if is_pruned(event):
                 return Failure("pruned", why)
             return Failure("cancelled" if why == STOPPED else "failure", f"{asset_of(event.step_key)}: {why}")
-        elif was_terminated(event):
+        if was_terminated(event):
             return Failure("cancelled", STOPPED)
-        elif event.message:
+        if event.message:
             return Failure("failure", event.message)
     return Failure("failure", "no reason was recorded")
+
+
+def _refusal(event: Any) -> str:
+    """Returns what a blocking check that failed said; empty for any other event."""
+    if event.event_type is not dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+        return ""
+    found = event.event_specific_data
+    if found.passed or not found.blocking:
+        return ""
+    return f"check {found.check_name} failed: {found.description or ''}".rstrip(": ")
 
 
 def failed_by_check(event: Any) -> bool:

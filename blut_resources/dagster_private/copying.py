@@ -1,19 +1,14 @@
 """Copies a SQLite history into an empty PostgreSQL database, in one transaction: all is there, or nothing.
 
 Whoever is killed leaves nothing in the database, and the source is only read. Before the end, what was
-written is read back and compared. When Dagster changes, look at its tables, at ``_get_asset_entry_values`` of
-``SqlEventLogStorage`` and at ``asset_daemon_cursor_to_instigator_serialized_cursor``: what holds numbers of
-events.
+written is read back and compared. Rows keep their numbers; which one of an event, `event_merge` says. When
+Dagster changes, look at its tables.
 """
 
-import base64
 import contextlib
 import hashlib
 import io
-import json
-import re
 import sqlite3
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,16 +27,12 @@ PLACES = {0: "history/runs.db", 1: "history/runs/index.db", 2: "schedules/schedu
 MIGRATED, EVENTS = "secondary_indexes", "event_logs"
 BLOCK = 4 << 20
 """Bytes that are sent at once."""
-NUMBERS = re.compile(r'(?<="last_event_id": )\d+|(?<="record_id": )\d+')
-Numbers = Callable[[int], int]
 ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 MARK = "blut/copied"
 
 
-def copy(
-    home: Path, pool: Connections, mark: str, unchanged: Callable[[], None]
-) -> tuple[dict[str, int], Numbers]:
-    """Copy the history of a home; returns the rows of each table, and what the number of an event became.
+def copy(home: Path, pool: Connections, mark: str, unchanged: Callable[[], None]) -> dict[str, int]:
+    """Copy the history of a home; returns the rows of each table.
 
     Args:
         home: the instance directory.
@@ -68,7 +59,7 @@ def copy(
             unchanged()
     except DBAPIError as error:
         raise told(pool.address, error) from error
-    return counts, merged.now
+    return counts
 
 
 def mark_of(pool: Connections) -> str:
@@ -111,7 +102,7 @@ def _fill(home: Path, connection: sqlalchemy.Connection, merged: Merged) -> dict
             migrated.append(_migrations(source))
             for table in metadata.sorted_tables:
                 if table.name not in (MIGRATED, EVENTS):
-                    counts[table.name] = _copy_table(source, cursor, table, merged.now)
+                    counts[table.name] = _copy_table(source, cursor, table)
     _mark_migrations(connection, set.union(*migrated))
     for table in _tables():
         sequence = f"pg_get_serial_sequence('{table.name}', 'id')"
@@ -120,13 +111,15 @@ def _fill(home: Path, connection: sqlalchemy.Connection, merged: Merged) -> dict
     return counts
 
 
-def _copy_table(source: sqlite3.Connection, cursor: Any, table: sqlalchemy.Table, now: Numbers) -> int:
+def _copy_table(source: sqlite3.Connection, cursor: Any, table: sqlalchemy.Table) -> int:
     there = [row[1] for row in source.execute(f"PRAGMA table_info({table.name})")]
     names = [column.name for column in table.columns if column.name in there]
     if not names:
         return 0
     listed = ", ".join(f'"{name}"' for name in names)
-    changed = _changes(table, names, now)
+    changed = {
+        at: _CHANGES[table.name, name] for at, name in enumerate(names) if (table.name, name) in _CHANGES
+    }
     booleans = [at for at, name in enumerate(names) if isinstance(table.c[name].type, sqlalchemy.Boolean)]
     sent = _Digest([isinstance(table.c[name].type, _EXACT) for name in names])
 
@@ -155,6 +148,13 @@ _EXACT = (sqlalchemy.Text, sqlalchemy.String, sqlalchemy.Integer, sqlalchemy.Lar
 """What both databases give back as it was; times and fractions are written in other ways."""
 
 
+_CHANGES: dict[tuple[str, str], Callable[[Any], Any]] = {
+    ("run_tags", "value"): lambda value: value and birth.findable(value),
+    ("asset_keys", "cached_status_data"): lambda _: None,  # made anew when it is asked for
+}
+"""What becomes of columns that are not copied as they are."""
+
+
 class _Digest:
     """Digests rows, by the columns that both databases give back alike."""
 
@@ -172,55 +172,6 @@ class _Digest:
     def text(self) -> str:
         """Returns the digest."""
         return self._hash.hexdigest()
-
-
-def _changes(table: sqlalchemy.Table, names: list[str], now: Numbers) -> dict[int, Callable[[Any], Any]]:
-    """Returns what becomes of the columns that hold numbers of events, by their place."""
-
-    def number(value: Any) -> Any:
-        return None if value is None else now(value)
-
-    def record(value: Any) -> Any:
-        if not value:
-            return value
-        known = json.loads(value)
-        if isinstance(known, dict) and isinstance(known.get("storage_id"), int):
-            known["storage_id"] = now(known["storage_id"])
-        return json.dumps(known)
-
-    def body(value: Any) -> Any:
-        known = json.loads(value)
-        data = known.get("instigator_data") or known.get("job_specific_data") or {}
-        if data.get("cursor"):
-            data["cursor"] = renumbered(str(data["cursor"]), now)
-        return json.dumps(known)
-
-    change = {
-        ("run_tags", "value"): lambda value: value and birth.findable(value),
-        ("asset_event_tags", "event_id"): number,
-        ("asset_check_executions", "evaluation_event_storage_id"): number,
-        ("asset_check_executions", "materialization_event_storage_id"): number,
-        ("asset_keys", "last_materialization"): record,
-        ("asset_keys", "cached_status_data"): lambda _: None,  # made anew when it is asked for
-        ("instigators", "instigator_body"): body,
-        ("jobs", "job_body"): body,
-    }
-    return {at: change[table.name, name] for at, name in enumerate(names) if (table.name, name) in change}
-
-
-def renumbered(cursor: str, now: Numbers) -> str:
-    """Returns the cursor of a sensor that goes on where it was: Dagster's own, or the number of an event."""
-    if cursor.isdecimal():
-        return str(now(int(cursor)))
-
-    def within(text: str) -> str:
-        return NUMBERS.sub(lambda found: str(now(int(found[0]))), text)
-
-    if cursor[:1] == "0":
-        with contextlib.suppress(ValueError, zlib.error):
-            known = zlib.decompress(base64.b64decode(cursor[1:], validate=True)).decode()
-            return "0" + base64.b64encode(zlib.compress(within(known).encode())).decode()
-    return within(cursor)
 
 
 def _migrations(source: sqlite3.Connection) -> set[str]:
@@ -257,7 +208,10 @@ def _plain(value: Any) -> str:
 
 
 def _compare_events(pool: Connections, connection: sqlalchemy.Connection, merged: Merged) -> None:
-    query = f"SELECT run_id, md5(string_agg(event, '' ORDER BY id)) FROM {EVENTS} GROUP BY run_id"  # noqa: S608
-    stored = {run_id: digest for run_id, digest in connection.execute(sqlalchemy.text(query))}
+    joined = "md5(string_agg(event, '' ORDER BY id))"
+    query = f"SELECT run_id, id > 0, {joined} FROM {EVENTS} GROUP BY run_id, id > 0"  # noqa: S608
+    stored = {
+        (run_id, indexed): digest for run_id, indexed, digest in connection.execute(sqlalchemy.text(query))
+    }
     if stored != merged.digests:
         raise DatabaseTrouble(f"{pool.address.words} has other events than the source; nothing was kept")

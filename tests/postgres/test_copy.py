@@ -1,21 +1,20 @@
 """A history that moves from SQLite to PostgreSQL: all of it, or nothing where that is interrupted."""
 
 import hashlib
-import json
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster._core.scheduler.instigation import SensorInstigatorData
 
-from blut_resources.dagster_private.copying import renumbered
+from blut_resources.dagster_private.history import identity
 from blut_resources.instance.instance import open_instance
 from tests import forked
 from tests.databases import Server
@@ -29,7 +28,7 @@ MOST_S = 120
 
 @pytest.fixture
 def site(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home with a history: runs of a recipe, one that failed, a wiped asset, a check, a cursor."""
+    """A home with a history: runs of a recipe, one that failed, one refused, a wiped asset, checks."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([install(tmp_path / "site"), *sys.path]))
     monkeypatch.setenv("BLUT_COOKBOOKS", "neighbour")
     for _ in "12":
@@ -55,8 +54,13 @@ def _something(instance: dg.DagsterInstance) -> None:
     def broken() -> None:
         raise ValueError("as it should")
 
+    @dg.asset(check_specs=[dg.AssetCheckSpec("gate", asset="judged", blocking=True)])
+    def judged() -> dg.MaterializeResult:
+        return dg.MaterializeResult(check_results=[dg.AssetCheckResult(passed=False, description="too low")])
+
     dg.materialize([one, fine, wiped], instance=instance)
     dg.materialize([broken], instance=instance, raise_on_error=False)
+    dg.materialize([judged], instance=instance, raise_on_error=False)
     instance.wipe_assets([wiped.key])
     instance.add_dynamic_partitions("parts", ["a", "b"])
     instance.daemon_cursor_storage.set_cursor_values({"a": "b"})
@@ -69,23 +73,37 @@ def blut(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 
 def told(instance: dg.DagsterInstance) -> dict[str, object]:
-    """What can be asked of a history, without the numbers of events."""
+    """What can be asked of a history."""
     runs = [(r.storage_id, r.dagster_run, r.start_time, r.end_time) for r in instance.get_run_records()]
     keys = sorted(instance.all_asset_keys())
     checks = dg.AssetCheckKey(dg.AssetKey("one"), "fine")
-    latest = {key: instance.get_latest_materialization_event(key) for key in keys}
     records = instance.event_log_storage.get_asset_check_execution_history(checks, 10)
+    logs = {run[1].run_id: instance.all_logs(run[1].run_id) for run in runs}
     return {
         "runs": runs,
-        "logs": {run[1].run_id: instance.all_logs(run[1].run_id) for run in runs},
-        "latest": latest,
-        "order": [one.timestamp for key in keys for one in instance.fetch_materializations(key, 99).records],
+        "logs": {run_id: sorted(log, key=lambda entry: entry.timestamp) for run_id, log in logs.items()},
+        "ends": {run_id: log[-1] for run_id, log in logs.items()},
+        "numbers": numbers(instance),
+        "latest": {key: instance.get_latest_materialization_event(key) for key in keys},
         "tags": [instance.get_event_tags_for_asset(key) for key in keys],
         "checks": [(one.id, one.status, one.event) for one in records],
         "parts": instance.get_dynamic_partitions("parts"),
         "cursor": instance.daemon_cursor_storage.get_cursor_values({"a"}),
-        "id": instance.run_storage.get_run_storage_id(),
+        "id": identity(instance),
     }
+
+
+def numbers(instance: dg.DagsterInstance) -> Mapping[str, Sequence[int | None]]:
+    """Of the events that somebody may remember by their number, the newest first."""
+    kind, keys = dg.DagsterEventType, sorted(instance.all_asset_keys())
+    made = {f"made {key}": instance.fetch_materializations(key, 99).records for key in keys}
+    ends = {
+        f"runs {one}": instance.fetch_run_status_changes(one, 99).records
+        for one in (kind.RUN_SUCCESS, kind.RUN_FAILURE)
+    }
+    newest = [one.asset_entry.last_materialization_storage_id for one in instance.get_asset_records(keys)]
+    found = {name: [one.storage_id for one in records] for name, records in {**made, **ends}.items()}
+    return {"assets": newest, **found}
 
 
 def digest(home: Path) -> str:
@@ -118,18 +136,40 @@ def test_all_of_it_is_there_and_reused(site: Path, server: Server) -> None:
     assert refused.returncode == 1 and "is not in the home" in refused.stderr
 
 
-def test_a_sensor_goes_on_where_it_was(site: Path, server: Server) -> None:
-    with open_instance(write=False) as instance:
-        records = instance.get_event_records(dg.EventRecordsFilter(dg.DagsterEventType.RUN_SUCCESS))
-        cursor = records[1].storage_id
+def test_what_remembers_the_number_of_an_event_goes_on_where_it_was(site: Path, server: Server) -> None:
+    """The cursor of a sensor of somebody's own has a form that nobody knows."""
+    kind = dg.DagsterEventType.RUN_SUCCESS
+    with open_instance() as instance:
+        ends = instance.fetch_run_status_changes(kind, 99).records
+        seen = ends[1].storage_id
+        instance.daemon_cursor_storage.set_cursor_values({"somebody": f"seen:{seen}"})
     assert blut("database", "copy", server.database()).returncode == 0
-    assert SensorInstigatorData is not None
+    with open_instance() as instance:
+        cursor = instance.daemon_cursor_storage.get_cursor_values({"somebody"})["somebody"]
+        newer = dg.RunStatusChangeRecordsFilter(kind, after_storage_id=int(cursor.removeprefix("seen:")))
+        assert [one.run_id for one in instance.fetch_run_status_changes(newer, 99).records] == [
+            ends[0].run_id
+        ]
+        instance.report_runless_asset_event(dg.AssetMaterialization("later"))
+        (later,) = instance.fetch_materializations(dg.AssetKey("later"), 99).records
+    assert later.storage_id == last_number(site) + 1
+
+
+def last_number(home: Path) -> int:
+    """Of the events that all of Dagster's queries over runs see."""
+    with closing(sqlite3.connect(home / "history" / "runs" / "index.db")) as index:
+        return index.execute("SELECT max(id) FROM event_logs").fetchone()[0]
+
+
+def test_commands_say_the_same_of_runs_of_before(site: Path, server: Server) -> None:
+    """A refusal is told by a check, which the index has, and by a step, which it has not."""
     with open_instance(write=False) as instance:
-        now = instance.get_event_records(dg.EventRecordsFilter(dg.DagsterEventType.RUN_SUCCESS))
-    assert [one.run_id for one in now] == [one.run_id for one in records]
-    assert renumbered(str(cursor), lambda old: {cursor: now[1].storage_id}[old]) == str(now[1].storage_id)
-    said = json.dumps({"record_id": 3, "other": 3})
-    assert json.loads(renumbered(said, lambda old: old + 40)) == {"record_id": 43, "other": 3}
+        runs = [run.run_id for run in instance.get_runs()]
+    asked = [("jobs", "--json"), *(("log", run_id) for run_id in runs)]
+    before = [blut(*words).stdout for words in asked]
+    assert "check gate failed: too low" in before[0], before[0]
+    assert blut("database", "copy", server.database()).returncode == 0
+    assert [blut(*words).stdout for words in asked] == before
 
 
 def test_a_target_with_a_history_is_refused(site: Path, server: Server, tmp_path: Path) -> None:

@@ -40,16 +40,12 @@ def copy(
         wrong(f"which database? `blut database copy postgresql://user@host/blut`, or ${VARIABLE}")
     os.environ.pop(VARIABLE, None)  # the history is not there yet
     from blut_resources.moving import move
-    from sensors.alerts import ledger
 
     home = find_home()
-    moved = move(home, wanted)
-    state = ledger.read(home)
-    if state.runs >= 0 and moved.counts:
-        ledger.write(home, state.model_copy(update={"runs": moved.now(state.runs)}))
-    for table, count in sorted(moved.counts.items()):
+    counts = move(home, wanted)
+    for table, count in sorted(counts.items()):
         if count:
             print(f"{table:28} {count:>9}")
-    done = "was there already" if not moved.counts else "is copied, and was read back"
+    done = "was there already" if not counts else "is copied, and was read back"
     print(f"the history of {home} {done}: {wanted.words}")
     print(f"{home}/history stays as it was; remove it when you need it no more")

@@ -88,12 +88,16 @@ class _Log:
         self._instance, self._run_id, self._cursor = instance, run_id, None
 
     def __call__(self) -> Iterator[Event]:
+        records: list[dg.EventLogRecord] = []
         while True:
             page = self._instance.get_records_for_run(self._run_id, cursor=self._cursor, limit=PAGE)
             self._cursor = page.cursor
-            yield from (event for r in page.records if (event := _told(r.event_log_entry)))
+            records.extend(page.records)
             if not page.has_more:
-                return
+                break
+        if records and records[0].storage_id < 0:  # copied from SQLite: the numbers do not tell the order
+            records.sort(key=lambda record: record.timestamp)
+        return (event for r in records if (event := _told(r.event_log_entry)))
 
 
 def _told(entry: Any) -> Event | None:
