@@ -102,7 +102,9 @@ furnish() { # ROOT: a machine of its own there, without the services and timers 
 }
 
 enter() { # ROOT: make it the root of everything
-    cd "$1" && mkdir -p oldroot && pivot_root . oldroot && umount -l /oldroot
+    cd "$1" && mkdir -p oldroot && pivot_root . oldroot && umount -l /oldroot || return
+    # as systemd does unless it takes the machine for a container: without it, credentials do not reach services
+    mount --make-rshared /
 }
 
 # ---- while it runs
