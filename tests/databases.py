@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,7 +63,7 @@ class Server:
             self.port = free.getsockname()[1]
         directory.mkdir()
         account = pwd.getpwnam("nobody")
-        self._who = {
+        self._who: dict[str, Any] = {
             **({"user": account.pw_uid, "group": account.pw_gid} if os.geteuid() == 0 else {}),
             "cwd": directory,
             "env": {"PATH": os.environ["PATH"]},
@@ -72,7 +73,7 @@ class Server:
         words = ["initdb", "-D", directory / "data", "-U", USER, "-A", "trust", "--no-sync", "-E", "UTF8"]
         subprocess.run([*self._words(words)], check=True, capture_output=True, **self._who)
         (directory / "data" / "pg_hba.conf").write_text(HBA)
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[Any] | None = None
 
     def _words(self, words: list[object]) -> list[str]:
         return [str(programs() / str(words[0])), *map(str, words[1:])]
@@ -81,12 +82,12 @@ class Server:
         where = ["-k", self.directory, "-h", "127.0.0.1", "-p", self.port, "-c", "fsync=off"]
         words = self._words(["postgres", "-D", self.directory / "data", *where, *self.options])
         with (self.directory / "log").open("ab") as log:
-            self.process = subprocess.Popen(words, stdout=log, stderr=log, **self._who)
+            process = self.process = subprocess.Popen(words, stdout=log, stderr=log, **self._who)
         deadline = time.monotonic() + PATIENCE_S
         ready = self._words(["pg_isready", "-h", "127.0.0.1", "-p", self.port, "-q"])
         while subprocess.run(ready, check=False).returncode:
             said = (self.directory / "log").read_text()
-            assert self.process.poll() is None and time.monotonic() < deadline, said
+            assert process.poll() is None and time.monotonic() < deadline, said
             time.sleep(0.05)
 
     def stop(self) -> None:

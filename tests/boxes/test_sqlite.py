@@ -13,7 +13,7 @@ from tests.conftest import REPOSITORY
 from tests.e2e.box import BLUT
 from tests.e2e.scene import Scene
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.sqlite]
 
 
 @pytest.fixture

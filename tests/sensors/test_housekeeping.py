@@ -249,9 +249,14 @@ def _stock(directory: Path) -> str:
 
 KILLED = """
 import os, signal, sys
-from blut_resources.dagster_private.storage import PooledEventLog, PooledRuns
-at = {"begun": (PooledRuns, "delete_run"), "half": (PooledEventLog, "delete_events")}[sys.argv.pop(1)]
-setattr(*at, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+from dagster import DagsterInstance
+at = {"begun": ("run_storage", "delete_run"), "half": ("event_log_storage", "delete_events")}
+where, name = at[sys.argv.pop(1)]
+delete = DagsterInstance.delete_run
+def delete_run(instance, run_id):
+    setattr(getattr(instance, where), name, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    delete(instance, run_id)
+DagsterInstance.delete_run = delete_run
 from blut_assets.cli import main
 main()
 """

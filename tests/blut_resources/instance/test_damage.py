@@ -38,6 +38,7 @@ def used(home: Path) -> Path:
     return home
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("how", ["empty", "cut", "garbage"])
 @pytest.mark.parametrize("name", sorted(history_damage.MAIN))
 def test_a_database_that_every_command_reads(used: Path, name: str, how: str) -> None:
@@ -50,6 +51,7 @@ def test_a_database_that_every_command_reads(used: Path, name: str, how: str) ->
     assert (used / name).stat().st_size == {"empty": 0, "cut": 5000, "garbage": 20_000}[how], "left as it was"
 
 
+@pytest.mark.sqlite
 def test_one_unreadable_log_costs_one_line(used: Path) -> None:
     with open_instance() as instance:
         run(instance, "b")
@@ -65,6 +67,7 @@ def test_one_unreadable_log_costs_one_line(used: Path) -> None:
     assert asked.returncode == 1 and asked.stderr.startswith(f"{log} cannot be read"), asked.stderr
 
 
+@pytest.mark.sqlite
 def test_a_dead_run_whose_log_is_damaged_holds_up_nobody(used: Path) -> None:
     with open_instance() as instance:
         gone = instance.create_run_for_job(
@@ -86,6 +89,7 @@ def test_a_full_disk_is_called_one(used: Path) -> None:
     assert "free; make room there (`blut cache prune` gives back" in said
 
 
+@pytest.mark.sqlite
 def test_results_that_the_history_does_not_know_are_not_garbage(used: Path) -> None:
     with open_instance() as instance:
         kept = {item.digest for item in store_of(instance).list()}

@@ -93,6 +93,7 @@ def test_somebodys_home_is_used_as_it_is_and_his_own_dagster_goes_on(stock: Path
         assert type(instance.event_log_storage).__name__ == "SqliteEventLogStorage"
 
 
+@pytest.mark.sqlite
 def test_what_this_process_opens_faster_is_no_business_of_its_children(home: Path) -> None:
     with open_instance() as instance:
         assert isinstance(instance.run_storage, PooledRuns)
