@@ -1,5 +1,6 @@
 """A machine on which somebody has followed `docs/postgres.md`: Debian's PostgreSQL, the units, the user."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -141,10 +142,14 @@ def listening() -> list[str]:
     return [row[1] for row in rows if row[3] == "0A" and row[1].endswith(f":{PORT:04X}")]
 
 
-def in_cgroup(unit: str) -> list[int]:
-    """The processes of a unit."""
-    path = Path(f"/sys/fs/cgroup/system.slice/{unit}.service")
-    return [int(pid) for file in path.rglob("cgroup.procs") for pid in file.read_text().split()]
+def processes(unit: str) -> set[int]:
+    """Of a unit, and of units and cgroups below it."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/cgroup"):
+        with contextlib.suppress(OSError):
+            if f"/{unit}.service" in path.read_text():
+                found.add(int(path.parent.name))
+    return found
 
 
 def beats_since(moment: str) -> int:

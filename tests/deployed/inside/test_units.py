@@ -43,11 +43,11 @@ def test_its_history_is_in_the_database() -> None:
 
 
 def test_it_stops_with_all_that_it_started_and_knows_its_history_when_it_starts_again() -> None:
-    before, pids = runs(), site.in_cgroup(UI)
+    before, pids = runs(), site.processes(UI)
     assert len(pids) > 2, "the server, the daemon, the code server"
     site.run("systemctl", "stop", UI, site.database_unit())
     assert (site.asked(UI, "ActiveState"), site.asked(UI, "Result")) == ("inactive", "success"), site.said(UI)
-    assert not site.in_cgroup(UI) and not site.listening()
+    assert not site.processes(UI) and not site.listening()
     site.start(site.database_unit(), UI)
     assert runs() == before
     begun = site.now()
@@ -65,11 +65,11 @@ def test_one_that_dies_is_started_again(unit: str) -> None:
     within(site.PATIENCE_S, lambda: site.asked(unit, "ActiveState") == "active")
     begun = site.now()
     within(site.PATIENCE_S, lambda: site.beats_since(begun))
-    assert pid not in site.in_cgroup(unit)
+    assert pid not in site.processes(unit)
 
 
 def test_an_instance_has_one_daemon() -> None:
     """The unit of the daemon has ended that of the UI."""
     assert site.asked(UI, "ActiveState") == "inactive" and site.asked(DAEMON, "ActiveState") == "active"
     site.run("systemctl", "stop", DAEMON)
-    assert site.asked(DAEMON, "Result") == "success" and not site.in_cgroup(DAEMON)
+    assert site.asked(DAEMON, "Result") == "success" and not site.processes(DAEMON)
