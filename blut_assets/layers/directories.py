@@ -36,6 +36,12 @@ class Shelf(NamedTuple):
             )
         return []
 
+    def groups(self) -> list[str]:
+        """Returns the names of the groups; none where that cannot be read."""
+        with suppress(OSError):
+            return sorted(one.name for one in self.root.iterdir() if one.is_dir())
+        return []
+
 
 def user_directory() -> Path | None:
     """Returns ``~/.config/blut`` (or that in $XDG_CONFIG_HOME); None for who has no home directory."""

@@ -55,9 +55,12 @@ def named(name: str, shelves: Sequence[Shelf], what: str) -> tuple[Traversable, 
     group, _, last = name.rpartition("/")
     there = sorted({one for shelf in shelves for one in shelf.names(group)})
     looked = ", ".join(dict.fromkeys(str(shelf.root) for shelf in shelves)) or "nowhere"
+    groups = sorted({one for shelf in shelves for one in shelf.groups()})
+    asked = f"{name}.yaml{meant(last, there)}"
+    if group and not there and group not in groups:
+        asked, there = f"group {group!r}{meant(group, groups)}", groups
     raise ArgsError(
-        f"{what}: there is no {name}.yaml{meant(last, there)}; there are: {', '.join(there) or 'none'};"
-        f" looked in {looked}"
+        f"{what}: there is no {asked}; there are: {', '.join(there) or 'none'}; looked in {looked}"
     )
 
 

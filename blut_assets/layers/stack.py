@@ -34,6 +34,7 @@ from blut_resources.text import meant
 
 RECIPES = "recipes"
 """The key of a file below which settings of single recipes stand, by name."""
+ELSEWHERE = f"; what other recipes have belongs below `{RECIPES}:` and their name"
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,8 @@ class Stack:
             word = str(error).partition(" = ")[0]
             self.problems.append(f"{file.place((*inside, word))}: {self.recipe.name}: {error}")
             return
-        self._put((), whole, origin)
+        everybodys = layer in ("user", "project") and RECIPES not in inside
+        self._put((), whole, origin, ELSEWHERE if everybodys else "")
 
     def put_environment(self) -> None:
         """Put the variables ``BLUT_ARG_<NAME>``, and the launcher's; one that is empty counts as none."""
@@ -220,14 +222,18 @@ class Stack:
         """Put what ``--set`` says, one after the other."""
         for change in sets:
             path, value = changed(self.values, change)
-            self._note_unknown(path, value, lambda _, said=f"--set {change}": ValueOrigin("set", said))
+            said = f"--set {change.partition('=')[0]}"  # its value may be a secret
+            self._note_unknown(path, value, lambda _, said=said: ValueOrigin("set", said))
 
-    def _put(self, path: KeyPath, value: Any, origin: Callable[[KeyPath], ValueOrigin]) -> None:
-        self._note_unknown(path, value, origin)
+    def _put(
+        self, path: KeyPath, value: Any, origin: Callable[[KeyPath], ValueOrigin], remedy: str = ""
+    ) -> None:
+        self._note_unknown(path, value, origin, remedy)
         self.values.put(path, value, origin)
 
-    def _note_unknown(self, path: KeyPath, value: Any, origin: Callable[[KeyPath], ValueOrigin]) -> None:
+    def _note_unknown(
+        self, path: KeyPath, value: Any, origin: Callable[[KeyPath], ValueOrigin], remedy: str = ""
+    ) -> None:
         for one in unknown_below(self.recipe.args, path, value):
-            said, line = origin(one.path), unknown_argument(self.recipe.name, *one)
-            here = said.line or said.layer == "environment"
-            self.problems.append(f"{said}: {line}" if here else line)
+            line = f"{origin(one.path)}: {unknown_argument(self.recipe.name, *one)}"
+            self.problems.append(line + remedy)

@@ -38,8 +38,8 @@ def unknown_argument(recipe: str, path: Sequence[str], value: Any, known: Collec
         known: the names that there are in the place of the last of them.
     """
     shown = NOT_SHOWN if any(SECRET.search(key.upper()) for key in path) else one_line(repr(value), 200)
-    told = f"{recipe}: unknown argument {'.'.join(path)!r} = {shown}"
-    return f"{told}; known arguments: {', '.join(known)}{meant(path[-1], known)}"
+    told = f"{recipe}: unknown argument {'.'.join(path)!r}{'' if value is None else f' = {shown}'}"
+    return f"{told}{meant(path[-1], known)}; known arguments: {', '.join(known)}"
 
 
 def args_of(run: dg.DagsterRun) -> dict[str, Any] | None:

@@ -102,6 +102,8 @@ def _text(data: bytes | str, name: str, most: int) -> str:
 
 def _unreadable(name: str, kind: str, error: BaseException) -> DocumentError:
     words = "too many levels of lists or mappings" if isinstance(error, RecursionError) else error
+    if mark := getattr(error, "problem_mark", None):  # PyYAML says it in three lines
+        name, words = f"{name}:{mark.line + 1}", getattr(error, "problem", None) or words
     return DocumentError(f"{name}: cannot be read as {kind}: {str(words)[:500]}")
 
 

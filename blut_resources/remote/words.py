@@ -81,5 +81,8 @@ def explained(error: BaseException, address: str) -> RemoteError:
         remedy = "no answer: see whether the network is there and $AWS_ENDPOINT_URL is right, then run again"
     if remedy is None and "File exists" not in text and "Unable to canonicalize" in text:
         remedy = "there is no such directory: make it, or mount what belongs there"
-    name = code[1] if code else f"status {status[1]}" if status else one_line(text, 300)
-    return RemoteError(f"{address}: {name}: {remedy}" if remedy else f"{address}: {one_line(text, 600)}")
+    if remedy is None:
+        return RemoteError(f"{address}: {one_line(text, 600)}")
+    name = code[1] if code else f"status {status[1]}" if status else ""
+    told = f"{name}: {remedy}" if name else f"{remedy} ({one_line(text, 300)})"
+    return RemoteError(f"{address}: {told}")

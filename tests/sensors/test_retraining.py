@@ -72,7 +72,10 @@ def test_nothing_happens_where_nobody_enabled_anything(desk: Desk) -> None:
     ("fields", "words"),
     [
         ({"recipe": "nope"}, ["policy default: recipe = 'nope': no such recipe; there are:", RECIPE]),
-        ({"args": {"edf_rot": "/x"}}, ["args:", "unknown argument 'edf_rot' = '/x'; known arguments"]),
+        (
+            {"args": {"edf_rot": "/x"}},
+            ["args:", "unknown argument 'edf_rot' = '/x' (did you mean 'edf_root'?); known"],
+        ),
     ],
 )
 def test_a_policy_that_cannot_be_acted_on_is_named_in_the_tick_and_starts_nothing(

@@ -103,9 +103,9 @@ def _copy(ways: Sequence["Way"], names: list[str], everything: bool, dry_run: bo
         wrong("name runs, models or digests, or give --all, and not both")
     if not (url := remote_address()):
         wrong(f"there is no remote: export BLUT_REMOTE, such as {EXAMPLES}")
+    laid_out(bucket := Bucket(url))  # before a home is made for nothing
     with open_instance() as instance:
-        tier = RemoteTier(store_of(instance), Bucket(url))
-        laid_out(tier.bucket)
+        tier = RemoteTier(store_of(instance), bucket)
         transfer = Transfer(tier)
         if "push" in ways and not dry_run and not tier.opened():
             transfer.line(f"{url}: {UNHEEDED}")

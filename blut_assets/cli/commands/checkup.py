@@ -135,7 +135,7 @@ def _remote() -> Iterator[Finding]:
     try:
         used = laid_out(Bucket(url, insistent=False))
     except RemoteError as error:
-        yield Finding("remote", "broken", str(error), "see the page on the remote, or unset BLUT_REMOTE")
+        yield Finding("remote", "broken", str(error), "see docs/remote.md, or unset BLUT_REMOTE")
         return
     yield Finding("remote", "ok", f"{url} answers{'' if used else ', and nothing was pushed to it yet'}")
 

@@ -61,7 +61,10 @@ def orphans(
 
     found = looked_at([*left_jobs(store_root(find_home()) / "work")])
     if unknown := set(jobs or ()) - {one.job for one, _ in found}:
-        failed(f"job {', '.join(sorted(unknown))}: not among those that go on without their run")
+        failed(
+            f"no job {', '.join(sorted(unknown))} goes on without its run: give numbers as"
+            " `blut launch orphans` lists them"
+        )
     rows = []
     for one, sight in found:
         if jobs and one.job not in jobs:

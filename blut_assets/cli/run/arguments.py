@@ -9,6 +9,7 @@ import typer
 
 from blut_assets.cli.shell.catalogue import complete_config, complete_recipe
 from blut_assets.terminal.output import failed, wrong
+from blut_resources.text import meant
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -93,7 +94,8 @@ def recipe_called(name: str) -> "Recipe":
 
     recipes = {recipe.name: recipe for cookbook in discovered.cookbooks for recipe in cookbook.recipes}
     if name not in recipes:
-        wrong(f"no recipe is called {name!r}; there are: {', '.join(sorted(recipes)) or 'none'}")
+        there = ", ".join(sorted(recipes)) or "none"
+        wrong(f"no recipe is called {name!r}{meant(name, recipes)}; there are: {there}")
     return recipes[name]
 
 

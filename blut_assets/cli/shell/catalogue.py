@@ -15,6 +15,7 @@ from blut_assets.chosen import chosen
 from blut_assets.cli.shell.completion import quietly
 from blut_assets.terminal.output import wrong
 from blut_assets.versions.files import Stat, note_beside, read_note, stat_of, write_note
+from blut_resources.text import meant
 
 CATALOGUE = 4
 """Raise when `describe` says something else of the same sources."""
@@ -67,7 +68,8 @@ def recipe_named(name: str) -> dict[str, Any]:
     """Returns what is known of one recipe; ends the command if there is none of that name."""
     known = {one["name"]: one for one in recipes()}
     if name not in known:
-        wrong(f"no recipe is called {name!r}; there are: {', '.join(sorted(known)) or 'none'}")
+        there = ", ".join(sorted(known)) or "none"
+        wrong(f"no recipe is called {name!r}{meant(name, known)}; there are: {there}")
     return known[name]
 
 

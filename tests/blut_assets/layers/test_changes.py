@@ -123,9 +123,9 @@ def test_what_is_said_last_counts_and_a_default_is_a_default_again() -> None:
         ("+limits=1", "limits is there already, by --args"),
         ("note=@none.txt", "--set note=@none.txt: No such file or directory; for a text that begins with @"),
         ("note=@/", "Is a directory"),
-        ("~lrr", "unknown argument 'lrr' = None; .*mean 'lr'"),
-        ("+lrr=1", "unknown argument 'lrr' = 1; .*mean 'lr'"),
-        ("limits.memory_maxx=1G", "unknown argument 'limits.memory_maxx' = '1G'; .*mean 'memory_max'"),
+        ("~lrr", r"--set ~lrr: .*unknown argument 'lrr' \(did you mean 'lr'\?\); .*"),
+        ("+lrr=1", r"--set \+lrr: .*unknown argument 'lrr' = 1 \(did you mean 'lr'.*"),
+        ("limits.memory_maxx=1G", "unknown argument 'limits.memory_maxx' = '1G' .*mean 'memory_max'"),
     ],
 )
 def test_what_makes_no_sense_is_told(change: str, words: str) -> None:

@@ -48,7 +48,10 @@ def test_every_shipped_args_file_is_accepted(path: Path) -> None:
     [
         ({}, "required argument 'edf_root' is missing"),
         ({"edf_root": ""}, "required argument 'edf_root' is missing"),
-        ({"edf_root": "x", "epoch": 3}, "unknown argument 'epoch' = 3; known arguments: "),
+        (
+            {"edf_root": "x", "epoch": 3},
+            "unknown argument 'epoch' = 3 (did you mean 'epochs'?); known arguments: ",
+        ),
         ({"edf_root": "x", "tier": 9}, "argument 'tier' = 9: must be 1, 2, 3, 4 or all"),
         ({"edf_root": "x", "tier": 9}, "allowed: 1 or 2 or 3 or 4 or 'all'"),
         ({"edf_root": "x", "epochs": 0}, "allowed: int >= 1"),
