@@ -237,8 +237,7 @@ def _await_up(place: Path, pid: int | None) -> dict[str, Any]:
     try:
         started = now = time.monotonic()
         while now - started < UP_TIMEOUT_S:
-            # an interpreter does not start in less than 8 ms
-            ended = supervisor.poll(8 if now == started else 1 if now - started < 0.2 else 10)
+            ended = supervisor.poll(1 if now - started < 0.2 else 10)
             ended = ended or (pidfd is None and (place / STOPPED).exists())
             up = wire.read(place / UP)
             if up and "error" in up:

@@ -52,6 +52,7 @@ SUBJECTS: Mapping[str, str] = {
     "blut_resources/containment/test_handover.py": "blut_resources/containment/unit.py",
     "blut_resources/containment/test_boundary.py": "blut_resources/containment/supervisor/boundary.py",
     "blut_resources/containment/test_isolation.py": "blut_resources/containment/sandbox/isolation.py",
+    "blut_resources/containment/test_spawning.py": "blut_resources/containment/backends/spawning.py",
     "blut_resources/containment/test_memory.py": "blut_resources/containment/backends",
     "blut_resources/containment/test_places.py": "blut_resources/payloads/orphans.py",
     "blut_resources/dagster_private/test_parts.py": "blut_resources/dagster_private",

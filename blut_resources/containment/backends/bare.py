@@ -9,7 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from blut_resources.containment.backends.base import Request, spawn_supervisor
+from blut_resources.containment.backends.base import Request
+from blut_resources.containment.backends.spawning import spawn_supervisor
 
 MARK = "BLUT_UNIT"
 """Environment variable by which a unit's processes are known when their supervisor has been killed."""

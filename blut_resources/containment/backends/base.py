@@ -7,8 +7,6 @@ outcome) is the same for all of them and lives in ``unit`` and ``supervisor``.
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,27 +112,6 @@ def supervisor_command(request: Request) -> list[str]:
     """Returns the supervisor's argument vector: nothing of the payload is on it but the path of the spec."""
     script = Path(__file__).parents[1] / "supervisor" / "entry.py"
     return [sys.executable, "-I", "-S", str(script), str(request.place / SPEC)]
-
-
-def spawn_supervisor(request: Request) -> int:
-    """Start the supervisor as a child of this process, in its own session; returns its pid."""
-    log = str(request.place / LOG)
-    command = supervisor_command(request)
-    ignored = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD]
-    actions = [
-        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
-        (os.POSIX_SPAWN_DUP2, 1, 2),
-    ]
-    return os.posix_spawn(
-        command[0],
-        command,
-        os.environ,
-        file_actions=actions,
-        setsid=True,
-        setsigmask=[],
-        setsigdef=ignored,
-    )
 
 
 def waiting_payload(request: Request) -> int | None:

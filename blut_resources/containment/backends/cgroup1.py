@@ -17,9 +17,9 @@ from blut_resources.containment.backends.base import (
     BackendError,
     Request,
     prepared,
-    spawn_supervisor,
     waiting_payload,
 )
+from blut_resources.containment.backends.spawning import spawn_supervisor
 from blut_resources.containment.limits import Limits
 from blut_resources.machine.cgroupfs import Cgroup, cgroup_of, cpu_quota_us, remove_stale
 from blut_resources.machine.processes import read

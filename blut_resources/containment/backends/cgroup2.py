@@ -17,9 +17,9 @@ from blut_resources.containment.backends.base import (
     BackendError,
     Request,
     prepared,
-    spawn_supervisor,
     waiting_payload,
 )
+from blut_resources.containment.backends.spawning import spawn_supervisor
 from blut_resources.files.named import PathRefused, path_variable
 from blut_resources.machine.cgroupfs import CPU_PERIOD_US, Cgroup, cpu_quota_us, remove_stale, unified_cgroup
 

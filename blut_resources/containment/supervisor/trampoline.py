@@ -150,13 +150,18 @@ def _encode(text: str) -> bytes:
 
 
 def prctl(option: int, value: int) -> None:
-    """Change a setting that the os module has no function for. ``ctypes`` would take 5 ms to import."""
+    """Change a setting that the os module has no function for."""
+    call("prctl", option, value, 0, 0, 0)
+
+
+def call(name: str, *arguments: int | bytes) -> int:
+    """Call a function of the C library. ``ctypes`` would take 5 ms to import."""
     try:
         import _ctypes  # what ctypes is made of
 
-        function = _ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl")  # pyright: ignore[reportArgumentType]
-        _ctypes.call_function(function, (option, value, 0, 0, 0))
+        function = _ctypes.dlsym(_ctypes.dlopen(None, 0), name)  # pyright: ignore[reportArgumentType]
+        return _ctypes.call_function(function, arguments)
     except (ImportError, AttributeError):
         import ctypes
 
-        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+        return ctypes.CDLL(None)[name](*arguments)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from blut_resources.containment.backends import spawning
 from blut_resources.containment.backends.cgroup1 import Cgroup1
 from tests.blut_resources.containment.units import own_memory_dir
 from tests.lacking import lacking
@@ -58,6 +59,7 @@ def _nothing_left_open(_alone: None) -> Iterator[None]:
     goes whenever that runs, so first everything collectable is collected, and only what is new counts.
     """
     gc.collect()
+    spawning.keep()
     before = _open()
     yield
     gc.collect()
