@@ -51,7 +51,8 @@ class RunRecorder:
             TrackerUnavailable: a tracker was asked for that there is not.
         """
         self._logger = chosen_logger(self._logger)
-        self._status.write("asset_started", self._asset, durable=True, **self._facts)
+        # not flushed by itself: what is reported of it later is, and brings all lines before it to the disk
+        self._status.write("asset_started", self._asset, **self._facts)
         try:
             yield
         except dg.RetryRequested as request:

@@ -1,5 +1,6 @@
 """Opens the one persistent Dagster instance of a checkout or a user, found without exporting anything."""
 
+import functools
 import importlib
 import os
 import stat
@@ -149,7 +150,13 @@ def home_of(instance: dg.DagsterInstance) -> Path:
             "this Dagster instance is temporary and would forget the result: run the command in the"
             " directory that holds `.env`, or export DAGSTER_HOME=/absolute/path, or use `blut recipe run`"
         )
-    return Path(instance.root_directory).resolve()
+    return _resolved(instance.root_directory)
+
+
+@functools.cache
+def _resolved(directory: str) -> Path:
+    """Returns a path without links, looked up once: it is asked for a dozen times a payload."""
+    return Path(directory).resolve()
 
 
 def is_read_only(instance: dg.DagsterInstance) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import signal
@@ -155,14 +156,20 @@ def _memberships(pid: int | str) -> Iterator[tuple[str, str]]:
             yield controller, path
 
 
-def _mounts() -> Iterator[tuple[Path, str, str]]:
-    """Mount point, the cgroup that is mounted there, and the hierarchy's controllers ("" for version 2)."""
+@functools.cache
+def _mounts() -> list[tuple[Path, str, str]]:
+    """Mount point, the cgroup that is mounted there, and the hierarchy's controllers ("" for version 2).
+
+    Read once: it stays for as long as the machine is up, and is asked for a dozen times a payload.
+    """
+    found = []
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         left, _, right = line.partition(" - ")
         kind, _, options = right.split(" ", 2)
         if kind in ("cgroup", "cgroup2"):
             root, mount = (_unescape(field) for field in left.split(" ")[3:5])
-            yield Path(mount), root, options if kind == "cgroup" else ""
+            found.append((Path(mount), root, options if kind == "cgroup" else ""))
+    return found
 
 
 def _unescape(field: str) -> str:

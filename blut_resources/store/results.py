@@ -67,7 +67,10 @@ class Result(NamedTuple):
 
 
 def note(root: Path, result: Result, epochs: Sequence[Mapping[str, Any]] = ()) -> None:
-    """Keep a result with the store in ``root``, durably, and the metrics of its epochs.
+    """Keep a result with the store in ``root``, and the metrics of its epochs.
+
+    The note itself is not flushed to the disk: what it says is also in the history of the run, which is. If a
+    power cut takes it, another history computes this once.
 
     Raises:
         StoreError: it cannot be written.
@@ -85,7 +88,8 @@ def note(root: Path, result: Result, epochs: Sequence[Mapping[str, Any]] = ()) -
         **result.made._asdict(),
         "event": json.loads(dg.serialize_value(result.event)),
     }
-    write_atomic(place_of(root, fingerprint) / f"{result.digest}.json", json.dumps(said).encode())
+    path = place_of(root, fingerprint) / f"{result.digest}.json"
+    write_atomic(path, json.dumps(said).encode(), durable=False)
 
 
 def find(root: Path, fingerprint: str) -> list[Result]:
