@@ -21,7 +21,7 @@ from blut_resources.payloads.distributions import Environment, environment
 from blut_resources.payloads.files import PayloadFiles
 from blut_resources.payloads.isolated import VARIABLES
 from blut_resources.payloads.payload import Payload
-from blut_resources.payloads.run import can_be_taken_over
+from blut_resources.payloads.taking_over import can_be_taken_over
 from blut_resources.store.artifacts import ArtifactStore
 
 

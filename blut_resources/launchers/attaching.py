@@ -4,10 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from blut_resources.launchers.files import ATTEMPT, JOB, LAUNCH, note_job
-from blut_resources.launchers.remote import BUSY_S, RemoteUnit, wait_for
+from blut_resources.launchers.remote_unit import RemoteUnit
 from blut_resources.launchers.scheduler import Scheduler
 from blut_resources.launchers.schedulers import scheduler_of
 from blut_resources.launchers.transport import NoAnswer
+from blut_resources.launchers.waiting import BUSY_S, wait_for
 from blut_resources.machine import wire
 
 

@@ -9,11 +9,26 @@ import os
 
 import dagster as dg
 
+from blut_resources.launchers.base import Launched
+from blut_resources.launchers.remote_unit import RemoteUnit
 from blut_resources.payloads import orchestrator
 from blut_resources.runs.hang_up import INTERRUPTS, heeds_person, is_hung_up
 
 
-def is_left_alone(instance: dg.DagsterInstance, run_id: str, error: BaseException) -> bool:
+def leave(unit: Launched, context: dg.AssetExecutionContext, name: str, error: BaseException) -> bool:
+    """Leave a job alone, if it goes on though its run ends by this error; says whether it does.
+
+    Args:
+        name: of its payload, for the log.
+    """
+    if not isinstance(unit, RemoteUnit) or not _is_left_alone(context.instance, context.run.run_id, error):
+        return False
+    unit.leave()
+    context.log.warning(f"{name}: {unit.describe()} goes on; the same command takes it over")
+    return True
+
+
+def _is_left_alone(instance: dg.DagsterInstance, run_id: str, error: BaseException) -> bool:
     """Says whether a job goes on though its run ends by this error."""
     if not isinstance(error, GeneratorExit) and type(error).__name__ not in INTERRUPTS:
         return False

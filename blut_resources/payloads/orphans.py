@@ -45,7 +45,7 @@ from blut_resources.files.durable import random_name
 from blut_resources.files.private import not_private
 from blut_resources.launchers.attaching import attach_job
 from blut_resources.launchers.files import LAUNCH
-from blut_resources.launchers.remote import RemoteUnit
+from blut_resources.launchers.remote_unit import RemoteUnit
 from blut_resources.machine import liveness
 from blut_resources.machine.liveness import Mark
 from blut_resources.machine.processes import boot, boot_id
