@@ -97,6 +97,9 @@ class ToyScheduler:
         elif self._job and self._job.poll() is None:
             self._job.send_signal(signal.SIGKILL if at_once else signal.SIGTERM)
 
+    def ask_again(self, job: str) -> None:
+        self.start()
+
     def close(self) -> None:
         """End what is left."""
         if self._job and self._job.poll() is None:

@@ -71,6 +71,7 @@ def launch(
     lease: Path | None = None,
     isolation: Mapping[str, Any] | None = None,
     mark: Path | None = None,
+    telling_s: float = 0.0,
 ) -> Unit:
     """Start a command as a unit of its own.
 
@@ -87,6 +88,8 @@ def launch(
         lease: a file with a shared ``flock`` that the unit keeps for as long as it lives.
         isolation: what alone it may open, as `Isolation.as_spec` has it; ``enforcement`` says what holds.
         mark: another one, which only its supervisor keeps.
+        telling_s: seconds for which its supervisor tries to write down how it ended, where ``place`` is on a
+            share that may be away.
 
     Raises:
         ContainmentRefused: the memory limit is not enforced here, and that is required.
@@ -98,6 +101,7 @@ def launch(
     spec = of_command(command, env, Path(cwd or Path.cwd()).absolute(), limits)
     spec |= {"grace_s": grace_s, "on_orphan": on_orphan, "lease": as_text(lease) if lease else None}
     spec |= {"isolation": dict(isolation) if isolation else None, "mark": as_text(mark) if mark else None}
+    spec |= {"telling_s": telling_s}
     _take(place)
     passed: list[str] = []
     for backend in candidates(limits):

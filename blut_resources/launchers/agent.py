@@ -7,7 +7,9 @@ machine would hold any other, and says how it ended. Nothing of Dagster is impor
 # Why each start of the job has a number of its own: a scheduler starts a job again after a node was lost or
 # taken away, and it may be wrong about the loss. The newest start writes its number into `attempt.json`;
 # an older one that still lives looks there at each beat, and ends what it has. Until then both have other
-# files: nothing that the older one writes is read any more.
+# files: nothing that the older one writes is read any more. Only a number that was read ends an attempt at
+# once: a share may be away for a moment, and a place that is not seen is no newer start. Without its place
+# for PATIENCE_S an attempt ends too: nobody can want it any more.
 #
 # SIGTERM may mean that a person cancels, that a more urgent job needs the node, or that an administrator
 # ends the job. The agent cannot know: it lets the payload end in its grace period, and writes who asked as
@@ -22,12 +24,14 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from blut_resources.containment.launching import launch
 from blut_resources.containment.limits import Limits
+from blut_resources.containment.outcome import Outcome
 from blut_resources.containment.unit import ContainmentError, Unit
 from blut_resources.files.durable import StoreError
 from blut_resources.launchers import node
@@ -48,6 +52,10 @@ from blut_resources.launchers.files import (
 )
 from blut_resources.machine import wire
 
+PATIENCE_S = 600.0
+"""Seconds for which a share may be away, or full: an attempt goes on, and tries to say how it has ended."""
+ORDER_S = 30.0
+"""Seconds for which a job looks for its order: a share may show it late."""
 FENCED = 98
 """Exit status of a job that a newer start has replaced."""
 
@@ -62,6 +70,7 @@ class NodeAgent:
         self._unit: Unit | None = None
         self._gauges: Any = None
         self._seen: dict[str, Any] = {}
+        self._is_up, self._missed_at = False, 0.0
         self._number = self._take_number()
         self._dir = attempt_dir(place, self._number)
         self._me = {"attempt": self._number, "node": os.uname().nodename, "pid": os.getpid()}
@@ -114,21 +123,16 @@ class NodeAgent:
                 name=order["name"],
                 grace_s=order["grace_s"],
                 isolation=node.moved(order, self._place, self._dir).all(order["isolation"]),
+                telling_s=PATIENCE_S,
             )
         except (ContainmentError, StoreError) as error:
             return self._refuse(str(error))
+        except OSError as error:
+            return self._tell(asdict(Outcome("lost", detail=f"it could not be started: {error}")))
         with self._unit as unit:
-            self._say_up(unit)
             if self._asked:
                 unit.terminate()  # it was asked to end before there was anything
             return self._follow(unit)
-
-    def _say_up(self, unit: Unit) -> None:
-        from blut_resources.launchers.gauges import Gauges
-
-        self._gauges = Gauges(self._dir, _granted(), unit.peak)
-        up = {**self._me, "started": time.time(), "enforcement": asdict(unit.enforcement)}
-        write_durable(self._place / UP, up)
 
     def _follow(self, unit: Unit) -> int:
         poll = select.poll()
@@ -144,27 +148,68 @@ class NodeAgent:
         outcome = asdict(unit.wait())
         if self._asked == "time" and outcome["kind"] == "cancelled":
             outcome |= {"kind": "timeout", "detail": "the time that its job was given is over"}
-        if not self._counts():
-            return FENCED
+        return self._tell(outcome)
+
+    def _tell(self, outcome: dict[str, Any]) -> int:
+        """Write down how this attempt has ended; returns the exit status of the job."""
         said = {**self._me, **outcome, "asked": self._asked, "ended": time.time()}
-        wire.write_last(str(outcome_file(self._place, self._number)), said)
+        if not self._write(lambda: wire.write_last(str(outcome_file(self._place, self._number)), said)):
+            return FENCED
         return 0 if outcome["kind"] == "ok" else 1
 
+    def _write(self, write: Callable[[], object]) -> bool:
+        """Write what has to be known of this attempt, as soon as the share takes it; says whether it counts.
+
+        Raises:
+            OSError: the share has not taken it for `PATIENCE_S`.
+        """
+        ends, said = time.monotonic() + PATIENCE_S, False
+        while self._counts():
+            try:
+                write()
+                return True
+            except OSError as error:
+                if time.monotonic() > ends:
+                    raise
+                if not said:
+                    _print(f"{self._place}: {error.strerror}; for {PATIENCE_S:g} s it is tried again")
+                    said = True
+            time.sleep(BEAT_S)
+        return False
+
     def _counts(self) -> bool:
-        """Says whether this attempt is the one that counts; without its place none does."""
-        with contextlib.suppress(OSError):
-            return newest_attempt(self._place) == self._number
-        return True  # a share that is away for a moment says nothing
+        """Says whether no newer attempt has begun, and this one has its place or may have it again."""
+        try:
+            newest = newest_attempt(self._place)
+            if newest is None and not self._place.exists():
+                self._missed_at = self._missed_at or time.monotonic()
+                return time.monotonic() - self._missed_at < PATIENCE_S
+            self._missed_at = 0.0
+            if newest is None or newest < self._number:  # an older attempt wrote its number late
+                write_durable(self._place / ATTEMPT, self._me)
+        except OSError:  # a share that is away for a moment says nothing
+            return True
+        return newest is None or newest <= self._number
 
     def _beat(self, unit: Unit) -> None:
         """Say that it lives, and what the payload takes; end it if the run has asked for that."""
         with contextlib.suppress(OSError):
             if wire.read(self._place / CANCEL) and not self._asked:
                 self._end("cancel")
+            if not self._is_up:
+                self._say_up(unit)
             if events := self._gauges.events():
                 self._seen = {"at": time.time(), "seen": events}
             facts = {"attempt": self._number, "time": time.time(), "peak": unit.peak()}
             wire.write(self._place / BEAT, {**facts, "broken": unit.broken(), **self._seen})
+
+    def _say_up(self, unit: Unit) -> None:
+        from blut_resources.launchers.gauges import Gauges
+
+        self._gauges = self._gauges or Gauges(self._dir, _granted(), unit.peak)
+        up = {**self._me, "started": time.time(), "enforcement": asdict(unit.enforcement)}
+        write_durable(self._place / UP, up)
+        self._is_up = True
 
     def _end(self, asked: str) -> None:
         """Let the payload end, with its grace period."""
@@ -177,13 +222,19 @@ class NodeAgent:
         if told and told.get("grace_s") is not None:
             from blut_resources.containment.supervisor import GRACE
 
-            wire.write(self._dir / GRACE, {"grace_s": told["grace_s"]})
+            with contextlib.suppress(OSError):  # then it has the grace period of its order
+                wire.write(self._dir / GRACE, {"grace_s": told["grace_s"]})
         self._unit.terminate()
 
     def _refuse(self, said: str) -> int:
-        print(said, file=sys.stderr)
-        write_durable(self._place / REFUSED, {**self._me, "said": said})
-        return NOT_STARTED
+        _print(said)
+        told = {**self._me, "said": said}
+        return NOT_STARTED if self._write(lambda: write_durable(self._place / REFUSED, told)) else FENCED
+
+
+def _print(said: str) -> None:
+    with contextlib.suppress(OSError):  # what is printed goes to the share too
+        print(said, file=sys.stderr, flush=True)
 
 
 def _job() -> str:
@@ -205,10 +256,22 @@ def _is_over(place: Path) -> bool:
     return bool(wire.read(place / CANCEL) or (ended and ended["kind"] == "ok"))
 
 
+def _order(place: Path) -> dict[str, Any] | None:
+    """Returns what is ordered in a place; None if nothing is, also after a while."""
+    ends = time.monotonic() + ORDER_S
+    while True:
+        with contextlib.suppress(OSError):
+            if order := wire.read(place / LAUNCH):
+                return order
+        if time.monotonic() > ends:
+            return None
+        time.sleep(1.0)
+
+
 def main() -> int:
     """Run what is ordered in a place; returns the exit status of the job."""
     place = Path(sys.argv[1])
-    order = wire.read(place / LAUNCH)
+    order = _order(place)
     if order is None or order["key"] != sys.argv[2]:
         print(f"{place}: there is no order any more, so nothing was started", file=sys.stderr)
         return NOT_STARTED

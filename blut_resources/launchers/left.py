@@ -82,4 +82,6 @@ def _find(scheduler: Scheduler, one: LeftJob) -> str:
 def end_left(one: LeftJob, sight: Sight | None) -> None:
     """Ask it to end, with time for a checkpoint if it runs. Raises NoAnswer."""
     write_durable(one.place / CANCEL, {"grace_s": one.launch["grace_s"]})
-    scheduler_of(one.launch).end(one.job, at_once=sight is not None and sight.state == "waiting")
+    scheduler = scheduler_of(one.launch)
+    if job := one.job or _find(scheduler, one):  # one that is nowhere finds that file if it begins
+        scheduler.end(job, at_once=sight is not None and sight.state == "waiting")

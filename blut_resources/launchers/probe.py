@@ -16,7 +16,8 @@ from typing import Any
 
 from blut_resources.launchers.node import FRAMEWORK, environment
 from blut_resources.launchers.profiles import Profile
-from blut_resources.launchers.slurm import Slurm
+from blut_resources.launchers.ray import Ray
+from blut_resources.launchers.schedulers import scheduler_by
 from blut_resources.launchers.transport import NoAnswer, ask
 from blut_resources.machine import wire
 
@@ -29,7 +30,7 @@ MEMORY = "--mem=128M"
 
 
 def probe(profile: Profile, source: Path, share: Path) -> str:
-    """Says what is wrong with the nodes of a profile of Slurm, by a job that only looks; empty if nothing is.
+    """Says what is wrong with the nodes of a profile, by a job that only looks; empty if nothing is.
 
     Args:
         source: where nodes have the source.
@@ -39,12 +40,34 @@ def probe(profile: Profile, source: Path, share: Path) -> str:
     try:
         return _probe(profile, source, place)
     except NoAnswer as error:
-        return f"Slurm does not answer: {error}"
+        return f"{profile.kind.capitalize()}: {error}"
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
 
 def _probe(profile: Profile, source: Path, place: Path) -> str:
+    command = shlex.join([profile.python or sys.executable, "-P", "-m", __name__, str(place)])
+    script = f"#!/bin/sh\nPYTHONPATH={shlex.quote(str(source))} exec {command}\n"
+    asked, scheduler = time.time(), scheduler_by(profile)
+    job = scheduler.look_around(script) if isinstance(scheduler, Ray) else _sbatch(profile, script, place)
+    sight, ends = scheduler.look([job])[job], time.monotonic() + PATIENCE_S
+    while (said := wire.read(place / ANSWER)) is None and time.monotonic() < ends:
+        time.sleep(POLL_S)
+        if sight.state != "ended" and (sight := scheduler.look([job])[job]).state == "ended":
+            ends = min(ends, time.monotonic() + LATE_S)
+    if said:
+        return _judge(said, asked, time.time())
+    if sight.state == "ended":
+        printed = (place / "log").read_text(errors="replace").strip() if (place / "log").exists() else ""
+        ended = f"it ended as {sight.word}, and left no file ({sight.reason or 'it does not say why'})"
+        last = printed.splitlines()[-1] if printed else ended
+        return f"a job on {sight.node or 'a node'} did not see {place.parent} or could not start: {last}"
+    scheduler.end(job, at_once=True)
+    return f"no node has begun a job within {PATIENCE_S:g} s ({sight.reason or sight.state})"
+
+
+def _sbatch(profile: Profile, script: str, place: Path) -> str:
+    """Returns the id of a job that runs a script. Raises NoAnswer, with the words of Slurm."""
     named = [(name, getattr(profile, name)) for name in ("partition", "account", "qos", "constraint")]
     options = [f"--{name}={value}" for name, value in named if value]
     words = [
@@ -55,26 +78,10 @@ def _probe(profile: Profile, source: Path, place: Path) -> str:
         "--time=1",
         MEMORY,
     ]
-    command = shlex.join([profile.python or sys.executable, "-P", "-m", __name__, str(place)])
-    script = f"#!/bin/sh\nPYTHONPATH={shlex.quote(str(source))} exec {command}\n"
-    asked = time.time()
     answer = ask([*words, *options, *profile.options, "--export=PATH,HOME"], PATIENCE_S, script)
     if answer.status:
-        return f"Slurm takes no job: {answer.err}"
-    job, slurm = answer.out.strip().partition(";")[0], Slurm(profile)
-    sight, ends = slurm.look([job])[job], time.monotonic() + PATIENCE_S
-    while (said := wire.read(place / ANSWER)) is None and time.monotonic() < ends:
-        time.sleep(POLL_S)
-        if sight.state != "ended" and (sight := slurm.look([job])[job]).state == "ended":
-            ends = min(ends, time.monotonic() + LATE_S)
-    if said:
-        return _judge(said, asked, time.time())
-    if sight.state == "ended":
-        printed = (place / "log").read_text(errors="replace").strip() if (place / "log").exists() else ""
-        last = printed.splitlines()[-1] if printed else f"it ended as {sight.word}, and left no file"
-        return f"a job on {sight.node or 'a node'} did not see {place.parent} or could not start: {last}"
-    slurm.end(job, at_once=True)
-    return f"no node has begun a job within {PATIENCE_S:g} s ({sight.reason or sight.state})"
+        raise NoAnswer(f"it takes no job: {answer.err}")
+    return answer.out.strip().partition(";")[0]
 
 
 def _judge(said: dict[str, Any], asked: float, heard: float) -> str:

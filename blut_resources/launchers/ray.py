@@ -7,7 +7,9 @@ What Ray calls memory is a figure for its scheduling alone: the agent's own unit
 #
 # - A submission id is taken once, so the id is made of the order: to ask again is never a second job.
 # - What has waited for 15 minutes without a place is FAILED, though it never began. Such a job is ordered
-#   again under its id; what it was ordered with is in its metadata, for Ray does not tell what it asks for.
+#   again under its id and a number; what it was ordered with is in its metadata, for Ray does not tell what
+#   it asks for. Nothing is deleted for that: who dies between the two would leave no job, and a head that is
+#   late would take away the one that another has ordered by then.
 # - `stop` kills 3 seconds after SIGTERM. So only what is to end at once is stopped; the rest finds the file
 #   that asks for its end, and has its grace period.
 #
@@ -43,6 +45,10 @@ TOKEN, TOKEN_FILE = "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
 ORDERED = "blut-order"
 """The metadata of a job that says what it was ordered with."""
 WAITS_IN_VAIN = "JOB_SUPERVISOR_ACTOR_START_TIMEOUT"
+LITTLE = 0.001
+"""Of each resource, what a job asks for that only looks."""
+SHOWN = ("CPU", "GPU", "memory")
+OVER = ("SUCCEEDED", "STOPPED", "FAILED")
 _WORDS = {"SUCCEEDED": "COMPLETED", "STOPPED": "CANCELLED"}
 _LOST = {"JOB_SUPERVISOR_ACTOR_DIED", "JOB_SUPERVISOR_ACTOR_UNKNOWN_FAILURE"}
 
@@ -73,6 +79,32 @@ class Ray:
                     f" {largest}, has {_said(name, most)}"
                 )
         return f"no single node of {self.where} has {asked}, though for each of them there is one"
+
+    def about(self) -> str:
+        """Returns its version, and what its nodes have. Raises NoAnswer."""
+        try:
+            version = self._ask("GET", "/api/version", LOOK_S)["ray_version"]
+        except (RayError, KeyError, TypeError) as error:
+            raise NoAnswer(f"{self.where} is no head of Ray ({error})") from None
+        if not (nodes := self._nodes()):
+            return f"Ray {version}, nodes: none"
+        most = {name: max(has.get(name, 0) for has in nodes.values()) for name in SHOWN}
+        largest = ", ".join(f"{name} {_said(name, amount)}" for name, amount in most.items() if amount)
+        return f"Ray {version}, nodes: {len(nodes)}, at most {largest or 'nothing'} on one"
+
+    def look_around(self, script: str) -> str:
+        """Returns the id of a job that takes next to nothing, so that it need not wait for what others do.
+
+        Raises:
+            NoAnswer: the head does not take it, with its own words.
+        """
+        body: dict[str, Any] = {"submission_id": f"blut-doctor-{os.urandom(6).hex()}"}
+        body |= {"entrypoint": script.removeprefix("#!/bin/sh\n").strip(), "entrypoint_num_cpus": LITTLE}
+        body["entrypoint_resources"] = {name: min(v, LITTLE) for name, v in self._profile.resources.items()}
+        try:
+            return self._order(body)
+        except RayError as error:
+            raise NoAnswer(str(error)) from None
 
     def _nodes(self) -> dict[str, dict[str, float]]:
         """Returns the resources of each living node. Raises NoAnswer."""
@@ -141,26 +173,43 @@ class Ray:
         return job
 
     def look(self, jobs: Collection[str]) -> dict[str, Sight]:
-        """Returns what Ray knows of jobs, by one query. Raises NoAnswer."""
-        now = time.monotonic()
-        found = dict.fromkeys(jobs, Sight("unknown", at=now))
+        """Returns what Ray knows of jobs, by one query; of one that was ordered again, of its last order.
+
+        Raises:
+            NoAnswer: the head does not answer.
+        """
+        now, orders = time.monotonic(), self._orders()
+        return {
+            job: _sight(orders[job][-1], now) if job in orders else Sight("unknown", at=now) for job in jobs
+        }
+
+    def _orders(self) -> dict[str, list[dict[str, Any]]]:
+        """Returns what Ray says of each order of each job, by the id of the first. Raises NoAnswer."""
         try:
-            for said in self._ask("GET", "/api/jobs/", LOOK_S):
-                if (job := said.get("submission_id")) in found:
-                    again = said["error_type"] == WAITS_IN_VAIN and self._again(said)
-                    found[job] = Sight("waiting", reason=again, at=now) if again else _sight(said, now)
+            known = self._ask("GET", "/api/jobs/", LOOK_S)
         except RayError as error:
             raise NoAnswer(str(error)) from None
+        submitted = [said for said in known if said.get("submission_id")]  # and not what others began in Ray
+        found: dict[str, list[dict[str, Any]]] = {}
+        for said in sorted(submitted, key=lambda said: _number(said["submission_id"])):
+            found.setdefault(_first(said["submission_id"]), []).append(said)
         return found
 
-    def _again(self, said: dict[str, Any]) -> str:
-        """Order a job again that Ray has given up before it began, and say so. Raises NoAnswer, RayError."""
-        ordered = (said.get("metadata") or {}).get(ORDERED)
-        if not ordered:
-            return ""
-        self._ask("DELETE", f"/api/jobs/{quote(said['submission_id'])}", LOOK_S)
-        self._order({**json.loads(ordered), "metadata": said["metadata"]})
-        return "no node had room in the time that Ray waits; it was asked again"
+    def ask_again(self, job: str) -> None:
+        """Order a job again that Ray has given up before it began; two who do that order it once.
+
+        Raises:
+            NoAnswer: the head does not take the order now.
+        """
+        orders = self._orders().get(job, [])
+        if not orders or not _sight(orders[-1], 0.0).given_up:
+            return
+        body = json.loads(orders[-1]["metadata"][ORDERED])
+        body |= {"submission_id": f"{job}.{len(orders)}", "metadata": orders[-1]["metadata"]}
+        try:
+            self._order(body)
+        except RayError as error:
+            raise NoAnswer(str(error)) from None
 
     def end(self, job: str, *, at_once: bool) -> None:
         """Ask a job to end at once; one that may take its grace period has been told by a file.
@@ -170,6 +219,11 @@ class Ray:
         """
         if not at_once:
             return
+        for said in self._orders().get(job, []):
+            if said["status"] not in OVER:
+                self._stop(said["submission_id"])
+
+    def _stop(self, job: str) -> None:
         try:
             self._ask("POST", f"/api/jobs/{quote(job)}/stop", LOOK_S)
         except RayError as error:
@@ -219,6 +273,17 @@ def _id_of(comment: str) -> str:
     return f"blut-{fingerprint[:16]}-{key}"
 
 
+def _first(job: str) -> str:
+    """Returns the id of the first order of a job, of that of any."""
+    return job.partition(".")[0]
+
+
+def _number(job: str) -> int:
+    """Returns how many orders of a job were before the one with this id."""
+    number = job.partition(".")[2]
+    return int(number) if number.isdecimal() else 0
+
+
 def _sight(said: dict[str, Any], now: float) -> Sight:
     status, error = str(said["status"]), said.get("error_type") or ""
     node = re.sub(r"^https?://|:\d+$", "", said.get("driver_agent_http_address") or "")
@@ -227,6 +292,9 @@ def _sight(said: dict[str, Any], now: float) -> Sight:
         return Sight("waiting", status, "no node of Ray has room" if not node else reason, node, at=now)
     if status == "RUNNING":
         return Sight("running", status, "", node, at=now)
+    if error == WAITS_IN_VAIN and ORDERED in (said.get("metadata") or {}):
+        again = "no node had room in the time that Ray waits; it is asked for again"
+        return Sight("ended", "CANCELLED", again, at=now, given_up=True)
     word = "NODE_FAIL" if error in _LOST else _WORDS.get(status, status)
     return Sight("ended", word, reason, node, at=now)
 

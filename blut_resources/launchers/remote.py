@@ -54,7 +54,7 @@ class RemoteLauncher:
             raise
         except BaseException:  # the scheduler may have taken it all the same
             if gathered is None or gathered.withdraw():
-                end_later(launch)
+                end_later(launch, order.grace_s)
             raise
 
     def _gathered(self, order: Order, launch: dict[str, Any], start: str) -> GatheredOrder | None:

@@ -19,7 +19,7 @@ from blut_resources.containment.unit import Enforcement
 from blut_resources.launchers.base import LaunchRefused, NeverStarted
 from blut_resources.launchers.files import CANCEL, NOT_STARTED, OUT, attempt_dir, write_durable
 from blut_resources.launchers.job_files import JobFiles
-from blut_resources.launchers.late_ending import end_later
+from blut_resources.launchers.late_ending import MARGIN_S, end_later
 from blut_resources.launchers.scheduler import Scheduler
 from blut_resources.launchers.sight import Ends, Sight
 from blut_resources.launchers.streams import merge
@@ -28,8 +28,6 @@ from blut_resources.launchers.waiting import ASK_S, QueueTime, wait_for
 from blut_resources.launchers.watch import watcher_of
 
 POLL_S = 0.05
-MARGIN_S = 30.0
-"""Seconds beyond the grace period after which a job is ended at once."""
 
 
 class RemoteUnit:
@@ -164,7 +162,7 @@ class RemoteUnit:
                 unsure = f"{self.describe()} was asked to end, and whether it has cannot be seen yet"
                 self._outcome = self._outcome or Outcome("cancelled", detail=unsure)
             if self._may_stay_in_queue():
-                end_later(self._launch)
+                end_later(self._launch, self._launch["grace_s"] if grace_s is None else grace_s)
         finally:
             self.detach()
 
@@ -250,6 +248,8 @@ class RemoteUnit:
 
     def see(self, sight: Sight) -> None:
         """Take what the scheduler says."""
+        if sight.given_up and not self._ends.cancelled:
+            sight = sight._replace(state="waiting")
         self._queue.see(sight)
         self._ends.seen(sight)
 
@@ -258,7 +258,13 @@ class RemoteUnit:
         self._queue.silent = why
 
     def press(self) -> None:
-        """Pass on a wish for its end that the scheduler has not taken yet. Raises NoAnswer."""
+        """Pass on what the scheduler has not taken yet: a wish for its end, or for another start.
+
+        Raises:
+            NoAnswer: the scheduler does not take it now.
+        """
+        if self._queue.sight.given_up and not self._ends.cancelled:
+            self._scheduler.ask_again(self.job)
         if not self._ends.cancelled or self._queue.sight.state == "ended":
             return
         at_once = self._queue.waits or time.monotonic() > self._end_by

@@ -60,6 +60,10 @@ class Scheduler(Protocol):
         """Ask a job to end, with its grace period, or at once. Raises NoAnswer."""
         ...
 
+    def ask_again(self, job: str) -> None:
+        """Ask again for a job that was given up before it began, see `Sight.given_up`. Raises NoAnswer."""
+        ...
+
 
 def memory_of(order: Order, profile: "Profile") -> int | None:
     """Returns the bytes to ask for: the payload's limit and `HOLDS`, else what it is expected to take and

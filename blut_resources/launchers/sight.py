@@ -27,6 +27,7 @@ class Sight(NamedTuple):
         node: where it is.
         restarts: how often it was started again.
         at: when it was looked, by the monotonic clock.
+        given_up: whether it has ended before it began, and may be asked for again.
     """
 
     state: Literal["waiting", "running", "ended", "unknown"]
@@ -35,6 +36,7 @@ class Sight(NamedTuple):
     node: str = ""
     restarts: int = 0
     at: float = 0.0
+    given_up: bool = False
 
 
 @dataclass

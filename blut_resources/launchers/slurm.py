@@ -209,11 +209,18 @@ class Slurm:
 
         Raises:
             NoAnswer: nobody took the request.
+            ValueError: there is no job of that id. Without one, scancel takes the rest of its words for a
+                choice among all jobs.
         """
+        if not job[:1].isdecimal():
+            raise ValueError(f"{job!r} is no id of a job of Slurm")
         words = ["scancel", job] if at_once else ["scancel", "--batch", "--signal=TERM", job]
         answer = ask(words, CANCEL_S)
         if answer.status < 0 or (answer.status and BUSY.search(answer.err)):
             raise NoAnswer(answer.err or f"{words[0]} was killed")
+
+    def ask_again(self, job: str) -> None:
+        """Do nothing: Slurm gives no job up that waits."""
 
 
 def _array_script(start: str, tasks: Mapping[int, ArrayTask]) -> str:

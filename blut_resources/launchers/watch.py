@@ -7,7 +7,7 @@ on the share is heard all the same.
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 from blut_resources.launchers.scheduler import Scheduler
@@ -43,7 +43,7 @@ class Watched(Protocol):
         ...
 
     def press(self) -> None:
-        """Pass on a wish for its end that the scheduler has not taken yet. Raises NoAnswer."""
+        """Pass on what the scheduler has not taken yet. Raises NoAnswer."""
         ...
 
 
@@ -87,26 +87,40 @@ class Watcher:
     def _read(self) -> None:
         while jobs := self._mine("files"):
             for job in jobs:
-                with contextlib.suppress(OSError):  # a share that is away for a moment
+                try:
                     job.read()
+                except OSError:  # a share that is away for a moment
+                    pass
+                except Exception as error:  # one whose files make no sense is not the only one
+                    job.miss(f"its files are not understood ({error!r})")
             time.sleep(FILES_S)
 
     def _look(self) -> None:
         while jobs := self._mine("scheduler"):
-            try:
+            sights: Mapping[str, Sight] = {}
+            with self._told_to(*jobs):
                 sights = self._scheduler.look({job.job for job in jobs})
-                for job in jobs:
+            for job in jobs if sights else ():
+                with self._told_to(job):  # what is said of one, or cannot be done, is no matter of the others
                     job.see(sights[job.job])
                     job.press()
-            except NoAnswer as error:
-                for job in jobs:
-                    job.miss(str(error))
-            except (KeyError, TypeError, ValueError) as error:  # this thread passes on what is to end
-                for job in jobs:
-                    job.miss(f"{self._scheduler.name} gives an answer that is not understood ({error!r})")
             if self._soon.wait(LOOK_S):
                 time.sleep(FIRST_S)
                 self._soon.clear()
+
+    @contextlib.contextmanager
+    def _told_to(self, *jobs: Watched) -> Iterator[None]:
+        """Tell jobs that the scheduler has no answer, or none that makes sense: the thread has to live on."""
+        try:
+            yield
+        except NoAnswer as error:
+            why = str(error)
+        except Exception as error:
+            why = f"{self._scheduler.name} gives an answer that is not understood ({error!r})"
+        else:
+            return
+        for job in jobs:
+            job.miss(why)
 
 
 _watchers: dict[tuple[str, str], Watcher] = {}

@@ -1,4 +1,4 @@
-"""Begins a payload, or goes on with one that a dead run has left, and holds what it needs meanwhile."""
+"""Starts a payload, or goes on with one that a dead run has left, and holds what it needs meanwhile."""
 
 import contextlib
 from collections.abc import Callable

@@ -62,8 +62,8 @@ def test_what_waits_for_a_node_says_so(scene: RayScene, tmp_path: Path) -> None:
     until(lambda: scene.happened("epoch-0"), process=first)
     second = scene.start(scene.job(epochs=3, limits=LIMITS))
     until(lambda: "no node of Ray has room" in scene.blut("jobs").stdout, process=second)
-    until(lambda: "it was asked again" in scene.said(), process=second)
-    assert [job["status"] for job in jobs(scene)].count("PENDING") == 1, "given up by Ray, not by Blut"
+    until(lambda: "it is asked for again" in scene.said(), process=second)
+    until(lambda: [job["status"] for job in jobs(scene)].count("PENDING") == 1, 20, second)
     (tmp_path / "gate").touch()
     assert first.wait() == 0 and second.wait() == 0, scene.said()
 

@@ -26,7 +26,7 @@ def test_nodes_that_see_the_share_and_this_code_are_ok(scene: SlurmScene) -> Non
 @pytest.mark.heavy
 def test_a_partition_a_share_and_code_that_are_not_right_are_told_with_the_remedy(scene: SlurmScene) -> None:
     scene.profile(partition="nosuch")
-    assert "Slurm takes no job" in line(scene)["found"]
+    assert "Slurm: it takes no job" in line(scene)["found"]
     scene.profile(share=str(scene.root / "elsewhere"))
     assert "is not below share" in line(scene)["found"]
     other = Path(scene.root / "checkout")

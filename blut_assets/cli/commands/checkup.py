@@ -177,10 +177,8 @@ def _launchers() -> Iterator[Finding]:
     """Yields a line for each profile of a scheduler: whether its nodes see what they have to."""
     from blut_assets.cli.commands.checked_launchers import launcher_faults
 
-    for about, what, remedy in launcher_faults():
-        yield Finding(
-            about, "missing" if what else "ok", what or "its nodes see the share, and this code", remedy
-        )
+    for about, what, remedy, found in launcher_faults():
+        yield Finding(about, "missing" if what else "ok", what or found, remedy)
 
 
 def _places() -> Iterator[Finding]:

@@ -54,6 +54,10 @@ OOM_POLL_S = 0.1
 """Version 1 kills one process for lack of memory and goes on: whether it has must be asked."""
 
 
+TELL_EVERY_S = 0.5
+"""Seconds between two tries to write down how it ended."""
+
+
 class Channel:
     """Waits for what can happen to a supervisor: ``go``, ``orphaned``, ``stop``, ``kill``, ``child``."""
 
@@ -129,10 +133,21 @@ class Supervisor:
             self._reap()
             outcome = self._outcome()
             if self.inside:
-                wire.write_last(self.last, {"cause": self.cause, **outcome})
+                self._tell({"cause": self.cause, **outcome})
             else:
                 self.tree.remove()
-                wire.write_last(self.last, outcome)
+                self._tell(outcome)
+
+    def _tell(self, outcome: dict[str, Any]) -> None:
+        """Write down how it ended. Raises OSError: that could not be written, however often it was tried."""
+        ends = time.monotonic() + self.spec["telling_s"]
+        while True:
+            try:
+                return wire.write_last(self.last, outcome)
+            except OSError:
+                if time.monotonic() > ends:
+                    raise
+            time.sleep(TELL_EVERY_S)
 
     def _announce(self) -> bool:
         """Tell the owner that the payload waits, or why it cannot."""
@@ -158,7 +173,10 @@ class Supervisor:
         self.look_at = now + every_s
         self.broken = self.boundary.broken()
         if self.broken:
-            wire.write(f"{self.place}/{BROKEN}", {"text": self.broken})
+            try:  # noqa: SIM105
+                wire.write(f"{self.place}/{BROKEN}", {"text": self.broken})
+            except OSError:  # the outcome says it too, and the tree has to be ended all the same
+                pass
 
     def _supervise(self) -> None:
         started = False

@@ -21,13 +21,15 @@ def ask(log: Path, answers: "multiprocessing.Queue[str]") -> None:
     answers.put(shared("one", query).text)
 
 
-def test_many_processes_ask_once(tmp_path: Path) -> None:
+def test_many_processes_ask_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FRESH_S", "PATIENCE_S"):  # they may take their time to start
+        monkeypatch.setattr(shared_query, name, 60.0)
     context = multiprocessing.get_context("fork")
     answers, log = context.Queue(), tmp_path / "log"
     processes = [context.Process(target=ask, args=(log, answers)) for _ in range(20)]
     for process in processes:
         process.start()
-    assert [answers.get(timeout=20) for _ in processes] == ["jobs"] * 20
+    assert [answers.get(timeout=60) for _ in processes] == ["jobs"] * 20
     for process in processes:
         process.join()
     assert log.read_text() == "asked\n"
@@ -52,3 +54,21 @@ def test_a_scheduler_that_is_away_is_asked_by_one(monkeypatch: pytest.MonkeyPatc
             shared("one", query)
     monkeypatch.setattr(shared_query, "FRESH_S", 0.0)
     assert shared("one", lambda: "back").text == "back"
+
+
+def test_who_is_stopped_while_it_asks_keeps_nobody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped() -> str:
+        (tmp_path / "asks").touch()
+        time.sleep(600)
+        return "never"
+
+    other = multiprocessing.get_context("fork").Process(target=shared, args=("one", stopped), daemon=True)
+    other.start()
+    while not (tmp_path / "asks").exists():
+        time.sleep(0.02)
+    monkeypatch.setattr(shared_query, "PATIENCE_S", 0.2)
+    assert shared("one", lambda: "mine").text == "mine"
+    other.kill()
+    other.join()
