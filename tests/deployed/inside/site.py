@@ -134,11 +134,8 @@ def ask(query: str, word: str = "") -> tuple[int, Any]:
 
 def listening() -> list[str]:
     """The addresses, in hexadecimal, at which somebody listens on the port of the UI."""
-    rows = [
-        line.split()
-        for name in ("tcp", "tcp6")
-        for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]
-    ]
+    tables = [path for path in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")) if path.exists()]
+    rows = [line.split() for path in tables for line in path.read_text().splitlines()[1:]]
     return [row[1] for row in rows if row[3] == "0A" and row[1].endswith(f":{PORT:04X}")]
 
 
