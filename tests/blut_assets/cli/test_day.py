@@ -61,14 +61,14 @@ def test_a_run_in_a_pipe_says_each_event_in_a_line_and_the_outcome_on_standard_o
 
 
 @pytest.mark.parametrize(
-    ("words", "epoch"),
+    ("words", "of"),
     [
-        (["recipe", "run", "contained", "--set", "epochs=6"], "epoch 3/6"),
-        (["stage", "run", "contained/trained", "--config", '{"epochs": 9}'], "epoch 3/9"),
+        (["recipe", "run", "contained", "--set", "epochs=6"], "/6 "),
+        (["stage", "run", "contained/trained", "--config", '{"epochs": 9}'], "/9 "),
     ],
 )
 def test_a_run_on_a_terminal_shows_epoch_loss_time_left_and_memory(
-    day: Scene, words: list[str], epoch: str
+    day: Scene, words: list[str], of: str
 ) -> None:
     day.behave(epoch_s=0.6)
     ours, theirs = pty.openpty()
@@ -86,7 +86,7 @@ def test_a_run_on_a_terminal_shows_epoch_loss_time_left_and_memory(
     day.behave()
     assert process.wait() == 0
     lines = shown.decode().split("\r\x1b[K")
-    wanted = (epoch, "ETA", "MiB", "loss=")
+    wanted = (" epoch ", of, "ETA", "MiB", "loss=")  # of some epoch: a busy machine shows not each of them
     assert any(all(word in line[:80] for word in wanted) for line in lines), lines
 
 
