@@ -1,7 +1,9 @@
 """How jobs end: the words, the figures and the second tries are those of a payload on this machine."""
 
 import json
+import shlex
 import signal
+import sys
 import time
 from typing import Any
 
@@ -44,6 +46,23 @@ def test_a_job_that_is_too_small_is_told_from_a_limit_of_ones_own(scene: SlurmSc
     said = failed(scene)
     assert "without a limit of its own, because the machine or a group around it ran out of memory" in said
     assert memories(scene) == ["100M"]
+
+
+def test_an_agent_that_is_killed_for_memory_is_told_and_asked_for_again_with_more(scene: SlurmScene) -> None:
+    """What fills the job beside it cannot be killed, so all else is: nobody is left to say how it ended."""
+    fills = scene.root / "fills"
+    hog = "import time; kept = bytearray(90 << 20); kept[::4096] = b'x' * len(kept[::4096]); time.sleep(60)"
+    lines = ["#!/bin/sh", f"echo -1000 >/proc/self/oom_score_adj; {sys.executable} -c {shlex.quote(hog)} &"]
+    fills.write_text(
+        "\n".join([*lines, "echo 1000 >/proc/self/oom_score_adj", f'exec {sys.executable} "$@"', ""])
+    )
+    fills.chmod(0o755)
+    scene.profile(python=str(fills))
+    scene.behave(epoch_s=2.0)
+    limits = {"memory_max": "16M", "oom_retry_up_to": "500M"}
+    assert scene.run(scene.job(limits=limits)) == 0, scene.said()
+    assert memories(scene) == ["80M", "564M"], "what a job gets follows the limit"
+    assert "the memory of its job, 80 MiB, was all used" in scene.said()
 
 
 @pytest.mark.parametrize(

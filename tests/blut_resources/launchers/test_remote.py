@@ -18,6 +18,7 @@ from blut_assets.stages import reuse
 from blut_resources.instance.instance import open_instance
 from blut_resources.launchers import remote, watch
 from blut_resources.launchers.files import LAUNCH
+from blut_resources.payloads import admission
 from tests.contained import RESOURCES, TrainedConfig, raw, trained
 from tests.toy_scheduler import ToyScheduler
 
@@ -115,15 +116,21 @@ def test_what_a_job_makes_is_what_this_machine_makes(
 
 @pytest.mark.parametrize("how", ["lose", "preempt"])
 def test_a_job_that_is_started_again_goes_on_and_each_epoch_counts_once(
-    toy: ToyScheduler, behave: Callable[..., Path], home: Path, go_on: Callable[[], None], how: str
+    toy: ToyScheduler,
+    behave: Callable[..., Path],
+    home: Path,
+    go_on: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
 ) -> None:
-    log = behave()
+    log, waits = behave(), list[str]()
+    say = admission.say_waiting
+    monkeypatch.setattr(admission, "say_waiting", lambda *said: waits.append(said[-1]) or say(*said))
 
     def meanwhile() -> None:
         until(lambda: "epoch-1 " in log.read_text())
         getattr(toy, how)()
-        looks = toy.looks
-        until(lambda: toy.looks > looks + 1)
+        until(lambda: any("requeued" in text for text in waits))
         go_on()
         toy.start()
 
