@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.scene import until
+from tests.e2e.ui import dagster_dev
 from tests.slurm.scene import EPOCHS, SlurmScene
 
 
@@ -84,6 +85,27 @@ def test_a_person_who_ends_it_ends_the_job(scene: SlurmScene, number: signal.Sig
     scene.behave()
     assert scene.run(scene.job(epochs=EPOCHS)) == 0, scene.said()
     assert scene.happened("resumed-at-3 ")
+
+
+@pytest.mark.heavy
+def test_a_ui_that_is_restarted_ends_no_job(scene: SlurmScene, undisturbed: dict[str, str]) -> None:
+    scene.behave(gate=str(scene.root / "gate"), gate_at=2)
+    config = {"ops": {"contained__trained": {"config": {"epochs": EPOCHS, "launcher": "cluster"}}}}
+    assets = ["contained/raw", "contained/trained"]
+    with dagster_dev("tests.contained", scene.environment()) as ui:
+        ui.launch("__ASSET_JOB", config, assets)
+        until(lambda: scene.happened("epoch-2 "), 120)
+        until(scene.heard, 20)
+    assert not scene.happened("stopped")
+    assert scene.cluster.job(scene.job_id())["JobState"] == "RUNNING"
+    with dagster_dev("tests.contained", scene.environment()) as ui:
+        again = ui.launch("__ASSET_JOB", config, assets)
+        until(lambda: (scene.home / "alive" / again).exists(), 120)
+        (scene.root / "gate").touch()
+        assert ui.wait(again) == "SUCCESS"
+    assert scene.versions()["trained"] == undisturbed["trained"]
+    assert scene.starts() == 1 and scene.submitted() == 1
+    assert scene.epochs() == list(range(EPOCHS)), "none is lost or told twice"
 
 
 @pytest.mark.heavy
