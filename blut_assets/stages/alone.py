@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from blut_assets.stages.computation import Computation
 from blut_resources.boxes.beats import BEAT_S, silent
 from blut_resources.boxes.locks import held_by, hold
+from blut_resources.instance.database import lock_of_server
 from blut_resources.instance.instance import home_of
 from blut_resources.machine import liveness
 from blut_resources.payloads.admission import say_waiting
@@ -53,7 +54,8 @@ def held_alone(one: Computation) -> Iterator[None]:
             context.log.info(f"{one.name}: {text}")
             say_waiting(context.instance, context.run.run_id, text)
 
-    with hold(path, _words(one), context.instance, meanwhile) as alone:
+    server = lock_of_server(context.instance, path.stem)
+    with hold(path, _words(one), server, meanwhile) as alone:
         one.lost = alone.lost
         if said:  # a tag cannot be taken off
             waited = time.monotonic() - begun

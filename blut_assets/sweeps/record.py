@@ -4,7 +4,7 @@
 
     sweep.json      what was asked for: recipe, args, axes, and where it was typed
     trials.jsonl    what happened, a JSON object a line, only ever appended; trials may be added while it runs
-    .lock           held while somebody appends
+    .lock           held while somebody appends, or begins to lead it
     .running        marked by the process that leads it, and held by those that work for it
     output.log      what its command has said, where that was detached
 
@@ -20,10 +20,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from blut_resources.boxes.locks import Hold, hold
 from blut_resources.files.durable import explained, file_lock, write_atomic
+from blut_resources.instance.database import lock_of_server
 from blut_resources.machine import liveness
 
 SWEEPS, HEAD, TRIALS, RUNNING, OUTPUT = "sweeps", "sweep.json", "trials.jsonl", ".running", "output.log"
+LOCK = ".lock"
 SCHEMA = "blut.sweep.v1"
 SWEEP_TAG, TRIAL_TAG, OVERRIDES_TAG = "blut/sweep", "blut/trial", "blut/overrides"
 SEARCH_TAG = "blut/search"
@@ -132,9 +135,20 @@ class SweepRecord:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Let nobody else append in the block."""
-        with file_lock(self.place / ".lock", poll_s=0.01):
+        """Let nobody else append in the block, of those that work for who leads it, all on one machine."""
+        with file_lock(self.place / LOCK, poll_s=0.01):
             yield
+
+    @contextmanager
+    def alone(self) -> Iterator[Hold]:
+        """Let nobody else begin to lead it in the block, on whatever machine, or append.
+
+        Raises:
+            StoreError: locks do not hold there, or the server of the history does not answer.
+        """
+        words = f"process {os.getpid()} on {os.uname().nodename}"
+        with hold(self.place / LOCK, words, lock_of_server(self.home, f"sweep-{self.id}")) as alone:
+            yield alone
 
     def append(self, *lines: Mapping[str, Any]) -> None:
         """Append lines, durably, for others to read; call it in a `locked` block.
@@ -239,14 +253,12 @@ class SweepRecord:
 
         Raises:
             LedElsewhere: another process does, or works for one that did.
-            StoreError: a lock on its directory would keep no other machine out.
+            StoreError: as `alone`.
         """
-        from blut_resources.boxes.probe import refuse_loose_locks
-
-        refuse_loose_locks(self.place)
-        with self.locked():
+        with self.alone() as alone:
             if self.leads() != "no":
                 raise LedElsewhere(self)
+            alone.refuse_lost()
             (self.place / RUNNING).unlink(missing_ok=True)
             return liveness.Mark(self.place / RUNNING)
 

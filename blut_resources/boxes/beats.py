@@ -61,11 +61,15 @@ def beat(descriptor: int) -> Callable[[], None]:
 
 
 def _go_on() -> None:
+    global _begun
     while True:
         time.sleep(BEAT_S)
         with _changes:
             for descriptor in _beating:
                 _touch(descriptor)
+            if not _beating:  # a process that has let go of all may fork
+                _begun = False
+                return
 
 
 def _begin_anew() -> None:

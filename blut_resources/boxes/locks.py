@@ -21,7 +21,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from blut_resources.boxes.beats import BEAT_S, beat, silent
 from blut_resources.boxes.probe import refuse_loose_locks
@@ -31,20 +30,13 @@ from blut_resources.machine.liveness import Holder
 from blut_resources.machine.processes import boot_id
 from blut_resources.text import one_line
 
-if TYPE_CHECKING:
-    import dagster as dg
-
 Meanwhile = Callable[[], object]
-ServerLock = Callable[
-    ["dg.DagsterInstance", str, Meanwhile, Callable[[], bool]],
-    AbstractContextManager[Callable[[], str]] | None,
-]
-by_server: list[ServerLock] = []
-"""Locks of servers that keep a history, besides the files'.
+ServerLock = Callable[[Meanwhile, Callable[[], bool]], AbstractContextManager[Callable[[], str]]]
+"""A lock of a server that keeps a history.
 
-Each gets an instance, a name, what is called while it waits and may raise, and what says that the holder has
-not been seen within the limit, so that its connection may be ended. It yields what says why the lock is lost,
-empty as long as it is not; it is None where that server does not keep this history.
+It gets what is called while it waits and may raise, and what says that the holder has not been seen within
+the limit, so that its connection may be ended. It yields what says why the lock is lost, empty as long as it
+is not.
 """
 
 
@@ -55,9 +47,8 @@ class LockLost(StoreError):
 class Hold:
     """Stands for a name that this process holds, until it is released."""
 
-    def __init__(self, path: Path, descriptor: int, words: str) -> None:
-        self._path, self._descriptor = path, descriptor
-        self._servers: list[Callable[[], str]] = []
+    def __init__(self, path: Path, descriptor: int, words: str, lost: Callable[[], str] = str) -> None:
+        self._path, self._descriptor, self._lost_there = path, descriptor, lost
         said = f"{one_line(words, 500)}\n{liveness.this_process().line()}\n"
         with contextlib.suppress(OSError):  # a full disk keeps nobody from holding it
             os.ftruncate(descriptor, 0)
@@ -65,16 +56,21 @@ class Hold:
         self._said = _read(path)
         self._stop = beat(descriptor)
 
-    def watch(self, server: Callable[[], str]) -> None:
-        """Have a lock of a server count as well."""
-        self._servers.append(server)
-
     def lost(self) -> str:
         """Says who has taken it over, or what else was lost; empty as long as it is held."""
         if _read(self._path) != self._said or not _is_named(self._descriptor, self._path):
             by = held_by(self._path) or "another machine"
             return f"{by} has taken over, since this machine was not seen for too long"
-        return next(filter(None, (server() for server in self._servers)), "")
+        return self._lost_there()
+
+    def refuse_lost(self) -> None:
+        """Go no further where it is not held any more.
+
+        Raises:
+            LockLost: somebody else has it, or may have it.
+        """
+        if why := self.lost():
+            raise LockLost(why)
 
     def release(self) -> None:
         """Let go of it."""
@@ -85,14 +81,14 @@ class Hold:
 
 @contextlib.contextmanager
 def hold(
-    path: Path, words: str, instance: "dg.DagsterInstance | None" = None, meanwhile: Meanwhile = bool
+    path: Path, words: str, server: ServerLock | None = None, meanwhile: Meanwhile = bool
 ) -> Iterator[Hold]:
-    """Hold what a file stands for; its stem is the name by which servers know it.
+    """Hold what a file stands for.
 
     Args:
         path: the lock file, made if need be.
         words: who holds it, for those that wait.
-        instance: whose history is concerned, if any is.
+        server: a lock of the server that keeps the history, which is held besides.
         meanwhile: called while it waits; what it raises ends the wait.
 
     Raises:
@@ -100,24 +96,13 @@ def hold(
     """
     refuse_loose_locks(path.parent)
     with contextlib.ExitStack() as held:
-        servers = [held.enter_context(lock) for lock in _of_servers(path, instance, meanwhile)]
+        lost = held.enter_context(server(meanwhile, lambda: is_abandoned(path))) if server else str
         descriptor = acquire(path, meanwhile=_Breaking(path, meanwhile))
         assert descriptor is not None
         with explained(path):
-            one = Hold(path, descriptor, words)
+            one = Hold(path, descriptor, words, lost)
         held.callback(one.release)
-        for server in servers:
-            one.watch(server)
         yield one
-
-
-def _of_servers(
-    path: Path, instance: "dg.DagsterInstance | None", meanwhile: Meanwhile
-) -> list[AbstractContextManager[Callable[[], str]]]:
-    if instance is None:
-        return []
-    found = [lock(instance, path.stem, meanwhile, lambda: is_abandoned(path)) for lock in by_server]
-    return [lock for lock in found if lock is not None]
 
 
 def held_by(path: Path) -> str:

@@ -6,18 +6,18 @@ a command without the variable, find the same history.
 """
 
 import contextlib
+import functools
 import importlib.util
 import re
 import sqlite3
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import dagster as dg
 import yaml
 
+from blut_resources.boxes.locks import ServerLock
 from blut_resources.dagster_private.injection import YAML
 from blut_resources.dagster_private.pool import ReadConnection
 from blut_resources.database.address import VARIABLE, Address, AddressRefused, asked, parse, read
@@ -94,23 +94,25 @@ def write_down(home: Path) -> None:
         print(f"{path} names {found.address.words} now, as Dagster's own storage", file=sys.stderr)
 
 
-def lock_of_server(
-    instance: dg.DagsterInstance, name: str, meanwhile: Callable[[], object], abandoned: Callable[[], bool]
-) -> AbstractContextManager[Callable[[], str]] | None:
-    """Hold a name in the database of an instance; None where its history is in no such database.
+def lock_of_server(history: dg.DagsterInstance | Path, name: str) -> ServerLock | None:
+    """Returns what holds a name in the database of a history; None where that is in no such database.
 
     Args:
-        instance: whose history is concerned.
-        name: what is held.
-        meanwhile: called while it waits; what it raises ends the wait.
-        abandoned: says that the holder has not been seen for too long.
+        history: an instance, or its home.
+
+    Raises:
+        AddressRefused: what names the database of the home cannot be read.
     """
-    url = getattr(instance.run_storage, "postgres_url", "")
-    if not url:
+    if isinstance(history, Path):
+        address = named(history).address
+    else:
+        url = getattr(history.run_storage, "postgres_url", "")
+        address = read(url, "the storage") if url else None
+    if address is None:
         return None
     from blut_resources.database.locks import held
 
-    return held(read(url, "the storage"), name, meanwhile, abandoned)
+    return functools.partial(held, address, name)
 
 
 def keeps_own(home: Path) -> None:

@@ -11,8 +11,8 @@ from weakref import WeakSet
 
 import dagster as dg
 
-from blut_resources.boxes.locks import by_server
 from blut_resources.boxes.owner import owner
+from blut_resources.boxes.probe import refuse_loose_locks
 from blut_resources.dagster_private import injection
 from blut_resources.dagster_private.history import keeps_in_files
 from blut_resources.dagster_private.names import TEMPORARY_HOME
@@ -22,7 +22,7 @@ from blut_resources.files.clock import measure
 from blut_resources.files.digest import digest_bytes
 from blut_resources.files.durable import explained
 from blut_resources.files.modes import follow_group, make_private, prepare_home
-from blut_resources.instance.database import demand_driver, lock_of_server, named, write_down
+from blut_resources.instance.database import demand_driver, named, write_down
 from blut_resources.instance.home import find_home, is_home, store_root
 from blut_resources.instance.migration import migrate
 from blut_resources.instance.renamed import carry_over
@@ -50,7 +50,6 @@ telemetry: {enabled: false}
 nux: {enabled: false}
 """
 
-by_server.append(lock_of_server)
 
 _read_only: WeakSet[dg.DagsterInstance] = WeakSet()
 """Instances of this process that were opened to be read."""
@@ -101,6 +100,8 @@ def _opened(home: Path, *, write: bool) -> dg.DagsterInstance:
                 importlib.import_module(storage.module)
         if found.postgres is not None:
             demand_driver()
+            if write:  # other machines may have the same home
+                refuse_loose_locks(home)
         instance = injection.opened(found, storage, LOGS, postgres)
     if not write:
         _read_only.add(instance)

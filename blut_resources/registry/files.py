@@ -15,13 +15,14 @@ next writer restores the file.
 """
 
 import contextlib
-import fcntl
 import json
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from blut_resources.boxes.probe import refuse_loose_locks
+from blut_resources.boxes.locks import Hold, hold
 from blut_resources.files.durable import write_atomic
+from blut_resources.instance.home import find_home
 from blut_resources.registry.log import RecordLog
 from blut_resources.registry.records import Entry, Governance, Registration, Try
 from blut_resources.registry.retirement import Retirement
@@ -58,14 +59,19 @@ class RegistryFiles:
         return RecordLog(self.root / name / "governed.jsonl", Governance)
 
     @contextlib.contextmanager
-    def writing(self, name: str) -> Iterator[None]:
-        """Hold the model's lock."""
+    def writing(self, name: str) -> Iterator[Hold]:
+        """Hold the model's lock, among all machines that share the registry or the history.
+
+        Raises:
+            StoreError: locks do not hold there, or the server of the history does not answer.
+        """
+        from blut_resources.instance.database import lock_of_server  # who only reads needs no Dagster
+
         directory = self.root / name
         (directory / "aliases").mkdir(parents=True, exist_ok=True)
-        refuse_loose_locks(directory)
-        with (directory / "lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+        server = lock_of_server(find_home(), f"registry-{name}")
+        with hold(directory / "lock", f"process {os.getpid()} on {os.uname().nodename}", server) as alone:
+            yield alone
 
     def point(self, entry: Entry) -> None:
         """Write what an alias stands for, for people and other tools; nothing after a drop."""

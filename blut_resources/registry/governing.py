@@ -36,7 +36,7 @@ class Governing(RegistryReading):
         """
         check_name("name", name)
         check_alias(alias)
-        with self.writing(name):
+        with self.writing(name) as alone:
             held, log = self.governance(name).get(alias), self.governance_log(name)
             record = Governance(
                 n=len(log.read()) + 1,
@@ -52,7 +52,7 @@ class Governing(RegistryReading):
             )
             if held and (held.floors, held.rules, held.isolated) == (floors, record.rules, isolated):
                 return held, False
-            log.append(record)
+            log.append(record, alone)
         return record, True
 
     def release(self, name: str, alias: str, authority: Authority) -> Governance:
@@ -65,10 +65,10 @@ class Governing(RegistryReading):
             raise RegistryError(f"{name}@{alias}: say why its floors are taken away (--why TEXT)")
         if alias not in self.governance(name):
             raise RegistryError(f"no floors are pinned for {name}@{alias}")
-        with self.writing(name):
+        with self.writing(name) as alone:
             log = self.governance_log(name)
             gone = {"n": len(log.read()) + 1, "at": now(), "action": "release"}
             gone |= {"by": authority.user, "why": authority.why}
             record = self.governance(name)[alias].model_copy(update=gone)
-            log.append(record)
+            log.append(record, alone)
         return record

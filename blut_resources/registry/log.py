@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from blut_resources.boxes.locks import Hold
 from blut_resources.files.durable import sync
 from blut_resources.text import said_of
 
@@ -54,8 +55,16 @@ class RecordLog(Generic[R]):
         lines = confirmed.split(b"\n") if confirmed else []
         return [self._parse(number, line) for number, line in enumerate(lines, start=1)]
 
-    def append(self, record: R) -> None:
-        """Add a record; it is on disk when this returns."""
+    def append(self, record: R, alone: Hold) -> None:
+        """Add a record; it is on disk when this returns.
+
+        Args:
+            alone: the model's lock.
+
+        Raises:
+            LockLost: another machine has taken over, since this one was not seen for too long.
+        """
+        alone.refuse_lost()
         is_new = not self.path.exists()
         self._cut_torn_line()
         line = json.dumps(record.model_dump(mode="json"), sort_keys=True, allow_nan=False) + "\n"

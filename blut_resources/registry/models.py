@@ -79,7 +79,7 @@ class ModelRegistry(Governing):
             RegistryError: if the name is malformed, or what is on disk is damaged.
         """
         check_name("name", name)
-        with self.writing(name):
+        with self.writing(name) as alone:
             log = self.version_log(name)
             records = log.read()
             known = [r.version for r in records if r.candidate == candidate]
@@ -98,7 +98,7 @@ class ModelRegistry(Governing):
                 headline=list(headline),
                 at=now(),
             )
-            log.append(record)
+            log.append(record, alone)
         return record
 
     def promote(
@@ -195,7 +195,7 @@ class ModelRegistry(Governing):
         check_name("alias", alias)
         if not self.promotion_log(name).path.exists():
             raise RegistryError(f"nothing was promoted under {name}")
-        with self.writing(name):
+        with self.writing(name) as alone:
             log = self.promotion_log(name)
             entries = log.read()
             stack = stack_of(entries, alias)
@@ -221,7 +221,7 @@ class ModelRegistry(Governing):
                     "worse": None,
                 }
             )
-            log.append(entry)
+            log.append(entry, alone)
             self.point(entry)
             return entry
 
@@ -238,7 +238,7 @@ class ModelRegistry(Governing):
         of_it = [entry for entry in self.history(name) if entry.alias == alias]
         if not of_it:
             raise self._unknown(name, alias)
-        with self.writing(name):
+        with self.writing(name) as alone:
             log = self.promotion_log(name)
             entries = log.read()
             last = [entry for entry in entries if entry.alias == alias][-1]
@@ -248,7 +248,7 @@ class ModelRegistry(Governing):
                 gone |= {"by": authority.user, "why": authority.why, "worse": None}
                 gone |= {"allow_worse": "", "new_sealed": ""}
                 last = last.model_copy(update=gone)
-                log.append(last)
+                log.append(last, alone)
             self.point(last)
             return last, is_new
 
@@ -263,7 +263,7 @@ class ModelRegistry(Governing):
             RegistryError: if the text is no ``name@version``, or there is no such version.
         """
         record = self.retirable(model)
-        with self.writing(record.name):
+        with self.writing(record.name) as alone:
             record = self.retirable(model)
             if found := self.retired(record.name).get(record.version):
                 return found, False
@@ -277,7 +277,7 @@ class ModelRegistry(Governing):
                 by=acting_user(),
                 at=now(),
             )
-            log.append(retirement)
+            log.append(retirement, alone)
         return retirement, True
 
     def retirable(self, model: str) -> Registration:
@@ -303,12 +303,13 @@ class ModelRegistry(Governing):
             RegistryError: if the name is malformed, or what is on disk is damaged.
         """
         check_name("name", model)
-        with self.writing(model):
+        with self.writing(model) as alone:
             log = self.try_log(model)
             tries = log.read()
             tried = [one.candidate for one in tries if one.sealed == sealed]
             if candidate not in tried:
-                log.append(Try(n=len(tries) + 1, name=model, at=now(), sealed=sealed, candidate=candidate))
+                one = Try(n=len(tries) + 1, name=model, at=now(), sealed=sealed, candidate=candidate)
+                log.append(one, alone)
                 tried.append(candidate)
         return tried.index(candidate) + 1
 
@@ -325,7 +326,7 @@ class ModelRegistry(Governing):
     ) -> tuple[Entry, bool]:
         model = f"{name}@{alias}"
         refuse_synthetic(model, document)
-        with self.writing(name):
+        with self.writing(name) as alone:
             log = self.promotion_log(name)
             entries = log.read()
             stack = stack_of(entries, alias)
@@ -363,7 +364,7 @@ class ModelRegistry(Governing):
                 allow_worse=authority.allow_worse,
                 new_sealed=authority.new_sealed,
             )
-            log.append(entry)
+            log.append(entry, alone)
             self.point(entry)
             return entry, True
 

@@ -73,14 +73,24 @@ def rebuild(instance: dg.DagsterInstance, sweep_id: str) -> SweepRecord | None:
     lines += [{"what": "closed"}, {"what": "session", "jobs": 0}]
     for number, one in sorted(newest.items()):
         lines += told_of(instance, recipe, number, one)
-    record.write_head(head)
-    if record.leads() != "no":  # whoever leads it goes on writing what becomes of its trials
-        return record
-    with record.locked():
+    with record.alone() as alone:
+        led = record.leads() != "no"
+        if not (led and _has_head(record)):
+            record.write_head(head)
+        if led:  # whoever leads it goes on writing what becomes of its trials
+            return record
+        alone.refuse_lost()
         record.begin_anew()
         record.append(*lines)
         record.append({"what": "over", "standing": standing(record.trials().values()).sentence()})
     return record
+
+
+def _has_head(record: SweepRecord) -> bool:
+    try:
+        return bool(record.head())
+    except (OSError, ValueError):
+        return False
 
 
 def _keys(recipe: Recipe, head: Mapping[str, Any], trials: Sequence[Trial]) -> list[str]:
