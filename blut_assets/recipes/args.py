@@ -1,9 +1,12 @@
 """Defines the args of a recipe: what every recipe accepts, and how they become the configs of its assets."""
 
+import functools
 import inspect
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin
 
 import dagster as dg
 from pydantic import BaseModel, GetCoreSchemaHandler
@@ -117,10 +120,38 @@ class RecipeArgs(dg.Config):
     push: bool | None = like(StageConfig, "push")
 
 
+_made: ContextVar[dict[tuple[type[StageConfig], str], StageConfig] | None] = ContextVar("_made", default=None)
+
+
+@contextmanager
+def equal_configs_once() -> Iterator[None]:
+    """Validate equal configs of assets once in the block: those of many trials are mostly equal.
+
+    What a validator finds of files or the environment is what it found the first time.
+    """
+    token = _made.set({})
+    try:
+        yield
+    finally:
+        _made.reset(token)
+
+
 def config_from(config: type[C], args: RecipeArgs, **given: Any) -> C:
     """Returns an asset's config: what is given, and else the args of the same names."""
-    shared = config.model_fields.keys() & type(args).model_fields.keys()
-    return config(**{name: getattr(args, name) for name in shared} | given)
+    values = {name: getattr(args, name) for name in _shared(config, type(args))} | given
+    if (made := _made.get()) is None:
+        return config(**values)
+    # repr tells 1 from True and 1.0; that of a model is slow
+    plain = [value.__dict__ if isinstance(value, BaseModel) else value for value in values.values()]
+    key = (config, repr(plain))
+    if key not in made:
+        made[key] = config(**values)
+    return cast("C", made[key])
+
+
+@functools.cache
+def _shared(config: type[BaseModel], args: type[BaseModel]) -> tuple[str, ...]:
+    return tuple(name for name in config.model_fields if name in args.model_fields)
 
 
 def allowed_values(info: FieldInfo) -> str:

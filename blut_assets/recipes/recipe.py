@@ -123,6 +123,12 @@ class Recipe:
         Raises:
             ArgsError: naming each field, its value and what is allowed.
         """
+        return self.configured(values, partitions)[0]
+
+    def configured(
+        self, values: Mapping[str, Any], partitions: Sequence[str | None] = (None,)
+    ) -> tuple[RecipeArgs, list[dict[dg.AssetKey, StageConfig]]]:
+        """Returns validated args, and the configs that they mean for each partition; as `parse`."""
         # asked for here because dg.Config ignores an unknown field and turns a missing one into None, and the
         # launchpad's scaffold gives it as "", which as a path would be the working directory
         fields = self.args.model_fields
@@ -144,13 +150,12 @@ class Recipe:
         if lines:
             raise ArgsError("\n".join(sorted(lines)))
         try:
-            for key in partitions:
-                self.configs(args, key)  # pyright: ignore[reportPossiblyUnboundVariable]
+            configs = [self.configs(args, key) for key in partitions]  # pyright: ignore[reportPossiblyUnboundVariable]
         except ValidationError as error:
             raise ArgsError("\n".join(sorted(self._explain(one) for one in error.errors()))) from None
         except ValueError as error:
             raise ArgsError(f"{self.name}: {error}") from None
-        return args  # pyright: ignore[reportPossiblyUnboundVariable]
+        return args, configs  # pyright: ignore[reportPossiblyUnboundVariable]
 
     def configs(self, args: RecipeArgs, partition: str | None = None) -> dict[dg.AssetKey, StageConfig]:
         """Returns the config of every stage asset of the recipe, for one partition if it has any.
@@ -170,7 +175,10 @@ class Recipe:
         for asset in self.assets:
             if spec := spec_of(asset):
                 config = chosen.pop(spec.key.path[-1], None) or spec.config()
-                configs[spec.key] = config.model_copy(update={name: getattr(args, name) for name in COMMON})
+                said = {
+                    name: value for name in COMMON if (value := getattr(args, name)) != getattr(config, name)
+                }
+                configs[spec.key] = config.model_copy(update=said) if said else config
         plain = [asset.node_def.name for asset in self.assets if not spec_of(asset)]
         if unknown := sorted(chosen.keys() - {*plain}):
             raise ValueError(f"recipe {self.name} configures assets it does not run: {unknown}")

@@ -6,7 +6,7 @@ GPUs are equal, and alike if only their inputs differ. For anything else nothing
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from blut_assets.stages.forgotten import forgotten
 from blut_assets.stages.limits import Footprint
 from blut_assets.stages.ranks import RankedConfig
 from blut_assets.stages.spec import StageConfig
+from blut_resources.machine.gpus import Gpus
 from blut_resources.machine.gpus import gpus as gpus_here
 
 DRIVERS, GPUS = "drivers", "gpus"
@@ -185,8 +186,13 @@ def _differing(kind: Kind, took: Took) -> str:
     return ", ".join(words) or f"{gpus} GPUs instead of {kind.gpus}"
 
 
-def expected_gpus(footprint: Footprint, config: StageConfig) -> int | None:
-    """Returns how many GPUs a payload will get where its stage does not say; None if that cannot be known."""
+def expected_gpus(
+    footprint: Footprint, config: StageConfig, look: Callable[[], Gpus] = gpus_here
+) -> int | None:
+    """Returns how many GPUs a payload will get where its stage does not say; None if that cannot be known.
+
+    ``look`` says which there are.
+    """
     if isinstance(config, RankedConfig) and config.leased is not None:
         return config.leased
     if getattr(config, "device", None) == "cpu":
@@ -194,7 +200,7 @@ def expected_gpus(footprint: Footprint, config: StageConfig) -> int | None:
     if footprint.gpus != "any":
         return footprint.gpus
     try:
-        return min(1, len(gpus_here().found))
+        return min(1, len(look().found))
     except ValueError:
         return None
 

@@ -8,12 +8,13 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal
 
 import dagster as dg
 
 from blut_assets.history.planning import observe
-from blut_assets.recipes import Recipe, RecipeArgs
+from blut_assets.recipes import Recipe
 from blut_assets.stages import reuse
 from blut_assets.stages.footprints import GPUS, Kind, Took, drivers_of, expected_gpus, took_before
 from blut_assets.stages.leasing import Leasing, expected
@@ -82,27 +83,30 @@ class SweepPlan:
 def plan_trials(
     instance: dg.DagsterInstance,
     recipe: Recipe,
-    args: Sequence[RecipeArgs],
+    configs: Sequence[Mapping[dg.AssetKey, StageConfig]],
     partitions: Sequence[str | None] | None = None,
 ) -> SweepPlan:
     """Returns the plan of trials; sources are looked at, each once for the same config.
 
     Args:
+        configs: of the assets of each trial.
         partitions: of each trial, where the recipe has any; these are taken for trials that compute.
     """
     planner = _TrialPlanner(instance, recipe)
-    keys = partitions or [None] * len(args)
-    return SweepPlan([planner.stages(one, key) for one, key in zip(args, keys, strict=True)])
+    keys = partitions or [None] * len(configs)
+    return SweepPlan([planner.stages(one, key) for one, key in zip(configs, keys, strict=True)])
 
 
 class _TrialPlanner:
     def __init__(self, instance: dg.DagsterInstance, recipe: Recipe) -> None:
-        self._instance, self._recipe, self._store = instance, recipe, store_of(instance)
+        self._instance, self._store = instance, store_of(instance)
         self._specs = in_order(specs_of(recipe.assets))
         plain = [key.to_user_string() for one in recipe.assets if not spec_of(one) for key in one.keys]
         self._plain = [PlannedStage(name, "always", None) for name in plain]
         self._newest = self._newest_events()
         self._known: dict[tuple[Any, ...], PlannedStage] = {}
+        self._texts: dict[int, tuple[StageConfig, str]] = {}
+        self._gpus = cache(gpus)
         self._took: dict[dg.AssetKey, dict[str, Took]] = {}
         self._beside: dict[dg.AssetKey, PlannedStage] = {}
         self._looked: Counter[dg.AssetKey] = Counter()
@@ -118,8 +122,7 @@ class _TrialPlanner:
         events = {one.asset_entry.asset_key: one.asset_entry.last_materialization for one in records}
         return {key: made for key, one in events.items() if one and (made := one.asset_materialization)}
 
-    def stages(self, args: RecipeArgs, partition: str | None) -> list[PlannedStage]:
-        configs = self._recipe.configs(args, partition)
+    def stages(self, configs: Mapping[dg.AssetKey, StageConfig], partition: str | None) -> list[PlannedStage]:
         made: dict[dg.AssetKey, PlannedStage] = {}
         for spec in self._specs:
             above = {name: made.get(key) or self._outside(key) for name, key in spec.inputs.items()}
@@ -139,13 +142,20 @@ class _TrialPlanner:
         partition: str | None,
     ) -> PlannedStage:
         """Returns the stage; the same object for all that have the same config, and the same above them."""
-        values = json.dumps(config.fingerprinted(), sort_keys=True, default=str)
+        values = self._values(config)
         of = tuple((name, one.digest or id(one)) for name, one in above.items())
         key = (spec.key, values, of, partition, config.reuse)
         if key not in self._known:
             inputs = {name: one.digest for name, one in above.items()}
             self._known[key] = self._planned(spec, config, inputs, partition)
         return self._known[key]
+
+    def _values(self, config: StageConfig) -> str:
+        """Returns the values that count of a config, as a text; of one that trials share it is made once."""
+        if id(config) not in self._texts:
+            text = json.dumps(config.fingerprinted(), sort_keys=True, default=str)
+            self._texts[id(config)] = config, text  # which keeps it, and so its id
+        return self._texts[id(config)][1]
 
     def _planned(
         self, spec: StageSpec, config: StageConfig, inputs: Mapping[str, str | None], partition: str | None
@@ -192,7 +202,7 @@ class _TrialPlanner:
         stage: PlannedStage,
     ) -> PlannedStage:
         """Returns a stage with what is known of its cost."""
-        kind = Kind(config, inputs, expected_gpus(spec.footprint, config))
+        kind = Kind(config, inputs, expected_gpus(spec.footprint, config, self._gpus))
         took = self._took_by_drivers(spec).get(_drivers(config.cost_drivers(), kind.gpus))
         self._looked[spec.key] += 1
         if self._looked[spec.key] <= LOOKED_AT:

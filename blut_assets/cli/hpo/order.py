@@ -128,7 +128,7 @@ def _metric(recipe: Recipe, asked: AskedSearch) -> tuple[str, bool]:
 
 def _trained(recipe: Recipe, ends: SweepOrder) -> tuple[str, int | None]:
     """Returns the last training of a recipe, and its epochs; none where it has none, or they differ."""
-    configs = [recipe.configs(one.args) for one in ends.trials]
+    configs = [one.configs for one in ends.trials]
     for spec in reversed(in_order(specs_of(recipe.assets))):
         planned = {each[spec.key].planned_epochs() for each in configs}
         if planned != {None}:
@@ -172,4 +172,5 @@ def trial_args(order: SearchOrder, overrides: Mapping[str, Any]) -> AskedTrial:
     from blut_assets.cli.run.arguments import with_data
     from blut_assets.cli.sweep.order import with_overrides
 
-    return AskedTrial(overrides, None, order.recipe.parse(with_data(with_overrides(order.values, overrides))))
+    args, (configs,) = order.recipe.configured(with_data(with_overrides(order.values, overrides)))
+    return AskedTrial(overrides, None, args, configs)

@@ -58,8 +58,8 @@ def look_ahead(order: SweepOrder, succeeded: set[str]) -> Ahead:
 
 def planned(instance: dg.DagsterInstance, order: SweepOrder) -> SweepPlan:
     """Returns the plan of all trials."""
-    args, partitions = [one.args for one in order.trials], [one.partition for one in order.trials]
-    return plan_trials(instance, order.recipe, args, partitions)
+    configs, partitions = [one.configs for one in order.trials], [one.partition for one in order.trials]
+    return plan_trials(instance, order.recipe, configs, partitions)
 
 
 def jobs_for(order: SweepOrder, plan: SweepPlan, begin: Sequence[int]) -> int:

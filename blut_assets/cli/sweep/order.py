@@ -11,11 +11,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
+import dagster as dg
+
 from blut_assets.cli.run.arguments import refuse_past, with_data
 from blut_assets.datasets import Datasets
 from blut_assets.paths import DATA, typed_in
 from blut_assets.recipes import ArgsError, Recipe, RecipeArgs
-from blut_assets.stages.spec import COMMON
+from blut_assets.recipes.args import equal_configs_once
+from blut_assets.stages.spec import COMMON, StageConfig
 from blut_assets.sweeps.axes import AxisError, read_axis
 from blut_assets.sweeps.grid import Grid, Overrides, read_grid, words_of
 from blut_assets.sweeps.record import Trial
@@ -33,11 +36,15 @@ TOLD = 5
 
 @dataclass(frozen=True)
 class AskedTrial:
-    """Holds what one trial is to run; ``known_as`` is the key by which a record knows it already."""
+    """Holds what one trial is to run: its args, and the configs of its assets by key.
+
+    ``known_as`` is the key by which a record knows it already.
+    """
 
     overrides: Overrides
     partition: str | None
     args: RecipeArgs
+    configs: Mapping[dg.AssetKey, StageConfig]
     known_as: str = ""
 
     @cached_property
@@ -98,13 +105,16 @@ def ordered(
         wrong(f"{option}: {error}")
     trials: list[AskedTrial] = []
     problems: dict[str, str] = {}
-    for one in overrides:
-        try:
-            args = recipe.parse(with_data(with_overrides(values, one)), partitions)
-            refuse_past(recipe, args)
-            trials += [AskedTrial(one, key, args) for key in partitions]
-        except ArgsError as error:
-            problems.setdefault(str(error), words_of(one))
+    with equal_configs_once():
+        for one in overrides:
+            try:
+                args, each = recipe.configured(with_data(with_overrides(values, one)), partitions)
+                refuse_past(recipe, args)
+                trials += [
+                    AskedTrial(one, key, args, configs) for key, configs in zip(partitions, each, strict=True)
+                ]
+            except ArgsError as error:
+                problems.setdefault(str(error), words_of(one))
     if problems:
         lines = [f"trial {words}: {told}" for told, words in problems.items()]
         more = [f"and {len(lines) - TOLD} more"] if len(lines) > TOLD else []
@@ -118,14 +128,15 @@ def ordered_before(recipe: Recipe, head: Mapping[str, Any], trials: Sequence[Tri
     the args any more.
     """
     found: list[AskedTrial] = []
-    with typed_in(Path(head["cwd"])):
+    with typed_in(Path(head["cwd"])), equal_configs_once():
         for one in trials:
             try:
-                args = recipe.parse(with_data(with_overrides(head["values"], one.overrides)), [one.partition])
+                values = with_data(with_overrides(head["values"], one.overrides))
+                args, (configs,) = recipe.configured(values, [one.partition])
             except ArgsError as error:
                 wrong(f"trial {one.number} ({words_of(one.overrides)}): {error}")
             # a recipe whose defaults have changed since would give another key
-            found.append(AskedTrial(one.overrides, one.partition, args, one.key))
+            found.append(AskedTrial(one.overrides, one.partition, args, configs, one.key))
     return SweepOrder(recipe, head["values"], head["axes"], found, head["cwd"])
 
 

@@ -12,7 +12,6 @@ from cookbooks.lamquant.configs.training import DecoderCheckpointConfig, JointCh
 from cookbooks.lamquant.configs.verdict import FloorRegistryConfig, PccpVerdictConfig
 from cookbooks.lamquant.corpus import lma_corpus, split_manifest, training_windows
 from cookbooks.lamquant.floors import SHIPPED_DECODER_REGISTRY, decoder_floors
-from cookbooks.lamquant.gate.in_force import registry_for
 from cookbooks.lamquant.promotion import promoted_decoder
 from cookbooks.lamquant.recipes.args import CodecTrainingArgs, WindowsArgs
 from cookbooks.lamquant.recipes.refusals import JudgedOnSplit, refuse_what_the_gate_would
@@ -38,8 +37,7 @@ class CombinedDecoderArgs(JudgedOnSplit, WindowsArgs, CodecTrainingArgs):
 
 
 def _configure(args: CombinedDecoderArgs) -> Mapping[str, StageConfig]:
-    registry = registry_for("decoder", registry_path(args.registry, SHIPPED_DECODER_REGISTRY))
-    refuse_what_the_gate_would(args, registry)
+    refuse_what_the_gate_would(args, registry_path(args.registry, SHIPPED_DECODER_REGISTRY), "decoder")
     return {
         **args.windows_configs(),
         "joint_checkpoint": config_from(JointCheckpointConfig, args),

@@ -21,7 +21,6 @@ from cookbooks.lamquant.configs.verdict import FloorRegistryConfig
 from cookbooks.lamquant.corpus import lma_corpus, split_manifest, training_windows
 from cookbooks.lamquant.firmware import firmware_bundle, hardened_checkpoint
 from cookbooks.lamquant.floors import SHIPPED_DEVICE_REGISTRY, device_floors
-from cookbooks.lamquant.gate.in_force import registry_for
 from cookbooks.lamquant.promotion import promoted_device
 from cookbooks.lamquant.recipes.args import CodecTrainingArgs, WindowsArgs
 from cookbooks.lamquant.recipes.refusals import JudgedOnSplit, refuse_what_the_gate_would
@@ -59,9 +58,7 @@ def _configure(args: EncoderArgs) -> Mapping[str, StageConfig]:
             "mae_pretrain = True: the codec has no masked stage, its network is trained to predict the next"
             " value anyway: leave it out; lamquant_snn has one"
         )
-    refuse_what_the_gate_would(
-        args, registry_for("device", registry_path(args.registry, SHIPPED_DEVICE_REGISTRY))
-    )
+    refuse_what_the_gate_would(args, registry_path(args.registry, SHIPPED_DEVICE_REGISTRY), "device")
     return {
         **args.windows_configs(),
         "joint_checkpoint": config_from(JointCheckpointConfig, args),

@@ -15,7 +15,6 @@ from cookbooks.lamquant.configs.verdict import FloorRegistryConfig, PccpVerdictC
 from cookbooks.lamquant.controlling import activity_labels, mae_checkpoint, snn_checkpoint
 from cookbooks.lamquant.corpus import lma_corpus, split_manifest, training_windows
 from cookbooks.lamquant.floors import SHIPPED_PIPELINE_REGISTRY, pipeline_floors
-from cookbooks.lamquant.gate.in_force import registry_for
 from cookbooks.lamquant.labelling import annotation_files, annotations, newly_annotated
 from cookbooks.lamquant.promotion import promoted_pipeline
 from cookbooks.lamquant.recipes.args import CodecTrainingArgs, LabelArgs, WindowsArgs
@@ -34,8 +33,7 @@ class FullPipelineArgs(JudgedOnSplit, LabelArgs, WindowsArgs, ControllerArgs, Co
 
 
 def _configure(args: FullPipelineArgs) -> Mapping[str, StageConfig]:
-    registry = registry_for("pipeline", registry_path(args.registry, SHIPPED_PIPELINE_REGISTRY))
-    refuse_what_the_gate_would(args, registry)
+    refuse_what_the_gate_would(args, registry_path(args.registry, SHIPPED_PIPELINE_REGISTRY), "pipeline")
     args.refuse_gpu()
     return {
         **args.windows_configs(),

@@ -13,7 +13,6 @@ from cookbooks.lamquant.configs.verdict import FloorRegistryConfig, PccpVerdictC
 from cookbooks.lamquant.corpus import lma_corpus, split_manifest, training_windows
 from cookbooks.lamquant.floors import floor_registry
 from cookbooks.lamquant.gate.board import rate_board
-from cookbooks.lamquant.gate.floors import load_registry
 from cookbooks.lamquant.promotion import promoted_codec
 from cookbooks.lamquant.recipes.args import CodecTrainingArgs, WindowsArgs
 from cookbooks.lamquant.recipes.refusals import JudgedOnSplit, refuse_what_the_gate_would
@@ -29,7 +28,7 @@ class JointCodecArgs(JudgedOnSplit, WindowsArgs, CodecTrainingArgs):
 
 
 def _configure(args: JointCodecArgs) -> Mapping[str, StageConfig]:
-    refuse_what_the_gate_would(args, load_registry(registry_path(args.registry)))
+    refuse_what_the_gate_would(args, registry_path(args.registry))
     return {
         **args.windows_configs(),
         "joint_checkpoint": config_from(JointCheckpointConfig, args),

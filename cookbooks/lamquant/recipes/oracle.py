@@ -12,7 +12,6 @@ from cookbooks.lamquant.configs.training import JointCheckpointConfig, TeacherCh
 from cookbooks.lamquant.configs.verdict import FloorRegistryConfig, PccpVerdictConfig
 from cookbooks.lamquant.corpus import lma_corpus, split_manifest, training_windows
 from cookbooks.lamquant.floors import SHIPPED_ORACLE_REGISTRY, oracle_floors
-from cookbooks.lamquant.gate.in_force import registry_for
 from cookbooks.lamquant.promotion import promoted_oracle
 from cookbooks.lamquant.recipes.args import CodecTrainingArgs, WindowsArgs
 from cookbooks.lamquant.recipes.refusals import JudgedOnSplit, refuse_what_the_gate_would
@@ -32,8 +31,7 @@ class OracleArgs(JudgedOnSplit, WindowsArgs, CodecTrainingArgs):
 
 
 def _configure(args: OracleArgs) -> Mapping[str, StageConfig]:
-    registry = registry_for("oracle", registry_path(args.registry, SHIPPED_ORACLE_REGISTRY))
-    refuse_what_the_gate_would(args, registry)
+    refuse_what_the_gate_would(args, registry_path(args.registry, SHIPPED_ORACLE_REGISTRY), "oracle")
     return {
         **args.windows_configs(),
         "joint_checkpoint": config_from(JointCheckpointConfig, args),

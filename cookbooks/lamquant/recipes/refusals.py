@@ -1,8 +1,18 @@
 """Finds out before a training what a gate, a promotion or a split would refuse after it."""
 
+import functools
+from pathlib import Path
+
 from blut_assets.changes import refuse_unanswered
 from blut_resources.registry.log import RegistryError, check_name
-from cookbooks.lamquant.gate.floors import FloorRegistryFile
+from cookbooks.lamquant.gate.floors import (
+    FloorRegistryFile,
+    GateName,
+    parse_registry,
+    read_registry,
+    registry_file,
+)
+from cookbooks.lamquant.gate.in_force import parse_for
 from cookbooks.lamquant.gate.registry import Registry
 from cookbooks.lamquant.recipes.args import JudgedArgs, SplitArgs
 from cookbooks.lamquant.signal.listing import refuse_beside
@@ -15,15 +25,18 @@ class JudgedOnSplit(SplitArgs, JudgedArgs):
     """Holds the args of every recipe that judges on sealed patients."""
 
 
-def refuse_what_the_gate_would(args: JudgedOnSplit, registry: FloorRegistryFile | Registry) -> None:
+def refuse_what_the_gate_would(args: JudgedOnSplit, path: Path, gate: GateName | None = None) -> None:
     """Refuse a change, a name or a split that the verdict or the promotion would refuse.
 
     Args:
-        registry: the floors that the candidate will be judged by.
+        path: of the registry of floors that the candidate will be judged by, or of a directory with it alone.
+        gate: whose registry that has to be; the codec's if not given.
 
     Raises:
         ValueError: naming the field, and the remedy.
     """
+    path = registry_file(path)
+    registry = _parsed(gate, read_registry(path), path.name)
     registry.authorise(args.change)
     model = args.registered_as or registry.model
     if args.registered_as:
@@ -38,6 +51,11 @@ def refuse_what_the_gate_would(args: JudgedOnSplit, registry: FloorRegistryFile 
         raise ValueError(f"promote_as = {args.promote_as!r}: give {model}@ALIAS, {whose}")
     refuse_unanswered(args, synthetic=args.is_synthetic())
     _refuse_what_the_split_would(args)
+
+
+@functools.lru_cache(maxsize=4)  # the trials of a sweep have one
+def _parsed(gate: GateName | None, data: bytes, name: str) -> FloorRegistryFile | Registry:
+    return parse_for(gate, data, name) if gate else parse_registry(data, name)
 
 
 def _refuse_no_name(model: str) -> None:

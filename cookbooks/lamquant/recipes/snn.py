@@ -18,7 +18,6 @@ from cookbooks.lamquant.configs.verdict import FloorRegistryConfig, PccpVerdictC
 from cookbooks.lamquant.controlling import activity_labels, mae_checkpoint, snn_checkpoint
 from cookbooks.lamquant.corpus import lma_corpus, split_manifest
 from cookbooks.lamquant.floors import SHIPPED_SNN_REGISTRY, snn_floors
-from cookbooks.lamquant.gate.in_force import registry_for
 from cookbooks.lamquant.labelling import annotation_files, annotations, newly_annotated
 from cookbooks.lamquant.promotion import promoted_snn
 from cookbooks.lamquant.recipes.args import LabelArgs, TrainingArgs
@@ -76,7 +75,7 @@ class SnnArgs(JudgedOnSplit, LabelArgs, ControllerArgs):
 
 
 def _configure(args: SnnArgs) -> Mapping[str, StageConfig]:
-    refuse_what_the_gate_would(args, registry_for("snn", registry_path(args.registry, SHIPPED_SNN_REGISTRY)))
+    refuse_what_the_gate_would(args, registry_path(args.registry, SHIPPED_SNN_REGISTRY), "snn")
     args.refuse_gpu()
     return {
         **args.label_configs(),

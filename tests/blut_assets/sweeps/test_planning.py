@@ -14,9 +14,10 @@ from tests.swept import recipe
 def test_a_thousand_trials_are_planned_in_moments_and_share_their_corpus(
     blut_instance: dg.DagsterInstance,
 ) -> None:
-    args = [recipe.parse({"lr": lr, "seed": seed}) for lr in range(100) for seed in range(10)]
+    given = [{"lr": lr, "seed": seed} for lr in range(100) for seed in range(10)]
+    configs = [recipe.configured(one)[1][0] for one in given]
     begun = time.process_time()
-    plan = plan_trials(blut_instance, recipe, args)
+    plan = plan_trials(blut_instance, recipe, configs)
     assert time.process_time() - begun < 2.0
     ahead = [one.asset for one in plan.ahead()]
     assert ahead.count("swept/shared") == 1 and ahead.count("swept/model") == 1000
@@ -38,6 +39,6 @@ def test_a_source_that_the_first_trial_builds_is_in_nobodys_way(blut_instance: d
     from blut_assets.definitions import discovered
 
     prep = next(r for c in discovered.cookbooks for r in c.recipes if r.name == "lamquant_data_prep")
-    args = prep.parse({"edf_root": "synthetic:subjects=3,seconds=30,seed=987654"})
-    plan = plan_trials(blut_instance, prep, [args])
+    _, configs = prep.configured({"edf_root": "synthetic:subjects=3,seconds=30,seed=987654"})
+    plan = plan_trials(blut_instance, prep, configs)
     assert plan.state(0) == "compute" and plan.ahead()
