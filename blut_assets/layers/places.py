@@ -8,7 +8,13 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from blut_assets.layers.directories import CONFIGS, Shelf
+from blut_assets.layers.directories import (
+    CONFIGS,
+    Shelf,
+    own_shelves,
+    project_directory,
+    user_directory,
+)
 from blut_assets.recipes import Recipe
 from blut_assets.recipes.args import ArgsError
 from blut_resources.text import meant
@@ -62,6 +68,15 @@ def named(name: str, shelves: Sequence[Shelf], what: str) -> tuple[Traversable, 
     raise ArgsError(
         f"{what}: there is no {asked}; there are: {', '.join(there) or 'none'}; looked in {looked}"
     )
+
+
+def options_of(recipe: Recipe, group: str) -> list[str]:
+    """Returns the options of a group of settings: files of it in the directories of the project, of the user
+    and of the cookbook; none where it is no group.
+    """
+    cookbook = cookbook_shelf(recipe)
+    shelves = [*own_shelves(project_directory(), user_directory()), *([cookbook] if cookbook else [])]
+    return sorted({name for shelf in shelves for name in shelf.names(group)})
 
 
 def _is_file(file: Traversable) -> bool:

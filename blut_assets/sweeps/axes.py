@@ -7,6 +7,7 @@
     seed=range(1,10,2)      numbers from 1, each 2 more, without 10
     base=choice("a,b","c")  values, where one of them would be read as one of these forms
     preset=glob(fast*)      of what the argument may be, or of files, whatever matches
+    preset=glob([f*,s*],exclude=*t)    what matches one of several, but not another pattern
 """
 
 import json
@@ -23,6 +24,8 @@ MOST = 10_000
 """Trials that one sweep has at most, and values that one axis has."""
 CALL = re.compile(r"(range|choice|glob)\((.*)\)", re.DOTALL)
 PLACEHOLDER = re.compile(r"[{\[]\w*[}\]]")
+GLOB = "write glob(PATTERN), glob([PATTERN,PATTERN]) or glob(PATTERN,exclude=PATTERN)"
+PART = re.compile(r"""(?:\\.|\[[^\]]*\]|"[^"]*"|'[^']*'|[^,\["'\\])+""")
 HINT = "write KEY=VALUE,VALUE, KEY=range(START,STOP), KEY=choice(VALUE,VALUE) or KEY=glob(PATTERN)"
 QUOTES = "\"'"
 Matching = Callable[[str, str], Sequence[Any]]
@@ -101,11 +104,38 @@ def _values(key: str, said: str, matching: Matching) -> Sequence[Any]:
         return _range(inside)
     if kind == "choice":
         return [*_listed(inside)]
-    pattern = next(_listed(inside))
-    found = matching(key, pattern if isinstance(pattern, str) else inside)
+    include, exclude = _patterns(inside)
+    out = {same(one) for pattern in exclude for one in _matched(key, pattern, matching)}
+    found = [one for pattern in include for one in _matched(key, pattern, matching)]
+    if not (left := [one for one in found if same(one) not in out]):
+        raise AxisError("everything that matches is excluded")
+    return left
+
+
+def _matched(key: str, pattern: str, matching: Matching) -> Sequence[Any]:
+    found = matching(key, pattern)
     if not found:
-        raise AxisError("nothing matches")
+        raise AxisError(f"nothing matches {pattern}")
     return found
+
+
+def _patterns(inside: str) -> tuple[list[str], list[str]]:
+    """Returns the patterns of a ``glob``, in Hydra's words: those to take, and those to leave out."""
+    found: dict[str, list[str]] = {}
+    for place, part in enumerate(PART.findall(inside)):
+        named = re.match(r"\s*(include|exclude)\s*=", part)
+        if not named and place:
+            raise AxisError(GLOB)
+        name, text = (named[1], part[named.end() :].strip()) if named else ("include", part.strip())
+        text = text.replace("\\,", ",") if text[:1] != "[" else text
+        several = text[1:-1].split(",") if text[:1] == "[" and text[-1:] == "]" and "," in text else [text]
+        patterns = [one.strip().strip(QUOTES) for one in several]
+        if name in found or not all(patterns):
+            raise AxisError(GLOB)
+        found[name] = patterns
+    if "include" not in found:
+        raise AxisError(GLOB)
+    return found["include"], found.get("exclude", [])
 
 
 def _listed(said: str) -> Iterator[Any]:

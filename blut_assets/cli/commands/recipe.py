@@ -22,6 +22,8 @@ from blut_assets.terminal.lazy import group
 from blut_assets.terminal.output import AsJson, columns, listing, moment, print_json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from blut_assets.extras import Extra
 
 app = group("The jobs that can be run, and running one.")
@@ -146,7 +148,11 @@ def run_recipe(
         from blut_assets.cli.sweep.dry_run import show_trials
 
         found = layers_of(recipe, args, set_, config)
-        order = sweep_given(found, set_, sweep, sweep_file, keys)
+
+        def with_options(chosen: "Sequence[str]") -> "Mapping[str, Any]":
+            return layers_of(recipe, args, set_, [*(config or ()), *chosen]).values
+
+        order = sweep_given(found, set_, sweep, sweep_file, keys, with_options)
         if dry_run:
             show_trials(order, as_json, jobs)
             return

@@ -1,6 +1,6 @@
 """Declares the options of a sweep, and reads them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -51,18 +51,22 @@ def sweep_given(
     axes: Sequence[str] | None,
     file: Path | None,
     partitions: "Sequence[str | None]",
+    resolved: "Callable[[Sequence[str]], Mapping[str, Any]]",
 ) -> "SweepOrder":
     """Returns the sweep that the options stand for; else ends the command with status 2.
 
     Args:
         found: what the layers of settings say, which all trials share.
         sets: what ``--set`` says of it.
+        resolved: what they say where ``--config`` chooses these options of groups too.
     """
+    from blut_assets.cli.sweep.groups import with_options
     from blut_assets.cli.sweep.order import grid_given, ordered
 
     grid = grid_given(found.recipe, axes or (), file, sets or ())
     told = [*(axes or ()), *([f"{file}"] if file else ())]
-    return ordered(found.recipe, found.values, grid, partitions, told)
+    values, grid = with_options(found.recipe, found.values, grid, resolved)
+    return ordered(found.recipe, values, grid, partitions, told)
 
 
 def refuse_alone(**given: Any) -> None:

@@ -14,7 +14,9 @@ from typing import Any, Literal, get_args, get_origin
 import dagster as dg
 
 from blut_assets.cli.run.arguments import refuse_past, with_data
+from blut_assets.cli.sweep.groups import is_group
 from blut_assets.datasets import Datasets
+from blut_assets.layers.places import options_of
 from blut_assets.paths import DATA, typed_in
 from blut_assets.recipes import ArgsError, Recipe, RecipeArgs
 from blut_assets.recipes.args import equal_configs_once
@@ -190,7 +192,9 @@ def _refuse_unknown(recipe: Recipe, keys: Sequence[str], option: str) -> None:
 
 
 class _Matching:
-    """Finds what an argument may be: one of its words, a dataset, or else a file."""
+    """Finds what an argument may be: one of its words, an option of the group of settings of its name, a
+    dataset, or else a file.
+    """
 
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe
@@ -203,6 +207,8 @@ class _Matching:
             if not found:
                 raise AxisError(f"nothing matches; there are {', '.join(map(str, words))}")
             return found
+        if is_group(self._recipe, key):
+            return fnmatch.filter(options_of(self._recipe, key), pattern)
         if pattern.startswith(DATA):
             names = sorted(one.name for one in Datasets(find_home()).all())
             return [DATA + name for name in names if fnmatch.fnmatchcase(name, pattern.removeprefix(DATA))]

@@ -1,5 +1,6 @@
 """What an axis on the command line stands for: values of people, with commas, quotes and brackets in them."""
 
+import fnmatch
 from collections.abc import Sequence
 from typing import Any
 
@@ -67,6 +68,16 @@ READ = [
     ("preset=glob(f*)", ("fast", "full")),
     ('preset=glob("f*")', ("fast", "full")),
     ("preset=glob(x*)", None),
+    ("preset=glob(*,exclude=f*)", ("slow",)),
+    ("preset=glob([s*,fu*])", ("slow", "full")),
+    ("preset=glob(include=*, exclude=[*st, 'sl*'])", ("full",)),
+    ("preset=glob([fs]*)", ("fast", "full", "slow")),
+    ("preset=glob(f*,exclude=*)", None),
+    ("preset=glob(f*,exclude=x*)", None),
+    ("preset=glob(f*,s*)", None),
+    ("preset=glob(f*,s*,exclude=x)", None),
+    ("preset=glob(exclude=x*)", None),
+    ("preset=glob()", None),
     ("=1", None),
     ("lr", None),
     ("a..b=1", None),
@@ -75,8 +86,8 @@ READ = [
 
 
 def matching(key: str, pattern: str) -> Sequence[Any]:
-    """What `glob` finds: of two names, if they are asked for as here."""
-    return ("fast", "full") if (key, pattern) == ("preset", "f*") else ()
+    """What `glob` finds, of three names."""
+    return fnmatch.filter(("fast", "full", "slow"), pattern) if key == "preset" else ()
 
 
 @pytest.mark.parametrize(("text", "values"), READ, ids=[text for text, _ in READ])

@@ -1,13 +1,20 @@
 """What trials have in common is validated once, and is what it would be for each of them alone."""
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
 import pytest
 import yaml
 
 from blut_assets.cli.run.arguments import recipe_called
-from blut_assets.cli.sweep.order import grid_given, ordered
-from blut_assets.recipes import RecipeArgs, config_from
+from blut_assets.cli.sweep.given import sweep_given
+from blut_assets.cli.sweep.order import grid_given, ordered, with_overrides
+from blut_assets.layers.resolve import Layered, layered
+from blut_assets.recipes import ArgsError, RecipeArgs, config_from
 from blut_assets.recipes.args import equal_configs_once
 from blut_assets.stages import StageConfig
+from tests import swept
 
 SYNTHETIC = {"edf_root": "synthetic:subjects=3,seconds=30,seed=0"}
 
@@ -41,3 +48,51 @@ def test_equal_is_what_looks_the_same() -> None:
         assert config_from(TierConfig, Args(), retries=7).retries == 7
         assert config_from(TierConfig, Args(limits={"cpus": 2})).limits.cpus == 2
     assert config_from(TierConfig, Args()) is not made[0]
+
+
+def test_an_option_of_a_group_stands_for_the_args_that_its_file_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "user"))
+    for name, text in {
+        "blut.yaml": "defaults: [size: small]\nretries: 5\n",
+        "configs/size/small.yaml": "width: 1\nlr: 0.5\n",
+        "configs/size/large.yaml": "width: 8\nlr: 0.5\nlimits: {tasks_max: 77}\n",
+        "configs/size/huge.yaml": "width: 64\n",
+        "configs/limits/one.yaml": "cpus: 1\n",
+        "configs/limits/two.yaml": "cpus: 2\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+
+    def trials(*axes: str, sets: Sequence[str] = ()) -> list[dict[str, Any]]:
+        def said(chosen: Sequence[str]) -> Layered:
+            return layered(swept.recipe, sets=sets, config=chosen)
+
+        order = sweep_given(said(()), sets, axes, None, [None], lambda chosen: said(chosen).values)
+        assert order.values["retries"] == 5
+        again = [with_overrides(order.values, one.overrides) for one in order.trials]
+        assert [swept.recipe.parse(one) for one in again] == [one.args for one in order.trials]
+        return [one.args.model_dump(exclude_defaults=True) for one in order.trials]
+
+    small, large = trials("size=glob(*,exclude=h*)")
+    assert (small.get("width", 1), small["lr"], large["width"], large["lr"]) == (1, 0.5, 8, 0.5)
+    assert large["limits"] == {"tasks_max": 77} and "limits" not in small
+    huge = trials("size=huge,small", "seed=1,2")
+    assert [(one.get("width", 1), one.get("lr", 0.1), one["seed"]) for one in huge] == [
+        (64, 0.1, 1),
+        (64, 0.1, 2),
+        (1, 0.5, 1),
+        (1, 0.5, 2),
+    ]
+    assert [one["width"] for one in trials("limits=glob(*)", sets=["width=3"])] == [3, 3]
+    assert {one["limits"]["cpus"] for one in trials('limits={"cpus":1},{"cpus":4}')} == {1.0, 4.0}
+    with pytest.raises(ArgsError, match="did you mean 'huge'"):
+        trials("size=hug,small")
+    with pytest.raises(SystemExit):
+        trials("size=glob(x*)")
+    assert "nothing matches" in capfd.readouterr().err
+    with pytest.raises(SystemExit):
+        trials("size=glob(*)", sets=["width=3", "lr=1", "limits.tasks_max=1"])
+    assert "say the same" in capfd.readouterr().err
