@@ -124,12 +124,12 @@ def promote(store: ArtifactStore, *candidates: str) -> None:
     """A history in which each of them took the alias, written as the registry writes it."""
     files = RegistryFiles(store.root / "registry")
     for candidate in candidates:
-        with files.writing("m"):
+        with files.writing("m") as alone:
             log = files.promotion_log("m")
             before = log.read()
             previous = before[-1].candidate if before else None
             made = {"name": "m", "alias": "prod", "candidate": candidate, "previous": previous, "at": "now"}
-            log.append(Entry(n=len(before) + 1, action="promote", verdict=None, change_id="x", **made))
+            log.append(Entry(n=len(before) + 1, action="promote", verdict=None, change_id="x", **made), alone)
 
 
 def beside_of(store: ArtifactStore, candidate: str, alias: str = "m@prod") -> dict[str, str]:
