@@ -1,4 +1,4 @@
-"""Sweeps over the options of groups of settings: each stands for the args that its file says."""
+"""Lets a sweep go over the options of groups of settings: each stands for the args that its file says."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
