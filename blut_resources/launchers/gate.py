@@ -43,7 +43,7 @@ def a_job_of(launcher: str, waits: Callable[[int], object] = bool) -> Iterator[N
     """
     name = re.sub(r"[^\w.-]+", "-", launcher)
     files = [place() / f"jobs-{os.getuid()}-{name}.{number}" for number in range(most_jobs())]
-    while (fd := _first_free(files)) is None:
+    while (fd := first_free(files)) is None:
         waits(len(files))
         time.sleep(POLL_S)
     try:
@@ -52,7 +52,7 @@ def a_job_of(launcher: str, waits: Callable[[int], object] = bool) -> Iterator[N
         os.close(fd)
 
 
-def _first_free(files: list[Path]) -> int | None:
+def first_free(files: list[Path]) -> int | None:
     """Returns the descriptor of a file that is locked by this process now; None if all are taken."""
     for path in files:
         fd = open_file(path, os.O_RDWR | os.O_CREAT)

@@ -15,12 +15,14 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from blut_resources.files.durable import file_lock
 from blut_resources.launchers.base import LaunchRefused, Order
 from blut_resources.launchers.files import LAUNCH, write_durable
-from blut_resources.launchers.gate import most_jobs
+from blut_resources.launchers.gate import first_free, most_jobs
 from blut_resources.launchers.scheduler import Busy, Scheduler
 from blut_resources.launchers.transport import NoAnswer
 from blut_resources.machine import liveness, wire
 
-ROUNDS, LOCK = "orders.json", ".orders.lock"
+ROUNDS, LOCK, TURN = "orders.json", ".orders.lock", ".turn"
+TURNS = 2 * len(os.sched_getaffinity(0))
+"""Trials at once that are on their way to their order: more would only wait for CPUs and for the history."""
 QUIET_S, MOST_S = 20.0, 120.0
 """Seconds after the last order, and after the first one, from which on others are not waited for."""
 POLL_S = 1.0
@@ -87,6 +89,19 @@ class Gathering:
 
     def __init__(self, place: Path, at_work: Callable[[], AtWork]) -> None:
         self._place, self._at_work = place, at_work
+        self._turn: int | None = None
+
+    def take_turn(self) -> bool:
+        """Be one of `TURNS` trials until this one has ordered, or `end_turn`; says whether it is."""
+        if self._turn is None:
+            self._turn = first_free([self._place / f"{TURN}.{number}" for number in range(TURNS)])
+        return self._turn is not None
+
+    def end_turn(self) -> None:
+        """Let another trial come. Idempotent."""
+        if self._turn is not None:
+            os.close(self._turn)
+        self._turn = None
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[dict[str, Any]]:
@@ -121,6 +136,7 @@ class Gathering:
             one |= {"next": number + 1, "arrived": now, "members": {**one["members"], str(number): member}}
             came = [run for run in known["came"].get(order.name, []) if run in runs]
             known |= {"rounds": rounds, "came": {**known["came"], order.name: [*came, order.job.run]}}
+        self.end_turn()
         return GatheredOrder(self, key, str(number))
 
     def others_come(self, known: Mapping[str, Any], one: Mapping[str, Any]) -> bool:
@@ -258,10 +274,11 @@ def _members(one: Mapping[str, Any]) -> dict[str, Any]:
 _of_this_process: Gathering | None = None
 
 
-def gather(place: Path, at_work: Callable[[], AtWork]) -> None:
+def gather(place: Path, at_work: Callable[[], AtWork]) -> Gathering:
     """Gather what this process orders with what other processes of its sweep do; see `Gathering`."""
     global _of_this_process
     _of_this_process = Gathering(place, at_work)
+    return _of_this_process
 
 
 def gathering() -> Gathering | None:

@@ -14,9 +14,11 @@ from blut_resources.alive import reap_dead_runs
 from blut_resources.instance.instance import home_of, open_instance
 from blut_resources.launchers.base import LOCAL
 from blut_resources.launchers.choose import chosen
+from blut_resources.launchers.gate import most_jobs
+from blut_resources.machine.memory import available
 
-REMOTE_JOBS = 16
-"""Trials at once where they run on other machines, and this one has nothing to give."""
+WORKER = 70 << 20
+"""Bytes of a worker whose payloads run on other machines: it only waits for them."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,14 @@ def planned(instance: dg.DagsterInstance, order: SweepOrder) -> SweepPlan:
 
 def jobs_for(order: SweepOrder, plan: SweepPlan, begin: Sequence[int]) -> int:
     """Returns how many trials run at once where nobody says it."""
-    if any(chosen(one.args.launcher) != LOCAL for one in order.trials):
-        return min(REMOTE_JOBS, max(1, len(begin)))
+    if runs_elsewhere(order):
+        return max(1, min(len(begin), most_jobs(), available() // 2 // WORKER))
     return jobs_at_once(plan.ahead(begin), len(begin))
+
+
+def runs_elsewhere(order: SweepOrder) -> bool:
+    """Says whether payloads of it run on other machines."""
+    return any(chosen(one.args.launcher) != LOCAL for one in order.trials)
 
 
 def refusals(plan: SweepPlan, begin: Sequence[int]) -> list[str]:

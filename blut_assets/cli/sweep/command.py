@@ -10,7 +10,7 @@ from blut_assets.cli.run.arguments import refuse_lacking
 from blut_assets.cli.run.detach import began, leave_for
 from blut_assets.cli.run.launching import end_on_sigterm, refuse_unplaced
 from blut_assets.cli.run.partitions import INTERRUPTED, LATE
-from blut_assets.cli.sweep.ahead import done_before, look_ahead
+from blut_assets.cli.sweep.ahead import done_before, look_ahead, runs_elsewhere
 from blut_assets.cli.sweep.apart import apart
 from blut_assets.cli.sweep.leading import Leader
 from blut_assets.cli.sweep.order import AskedTrial, SweepOrder, metric_of
@@ -63,10 +63,13 @@ def run_sweep(
     args = {number: one.args for number, one in numbers.items()}
     leave_for({"sweep": record.id}, record.place / OUTPUT)
     told = SweepProgress(record, f"sweep {record.short}")
+    what = TrialWork(
+        recipe, lambda trial: args[trial.number], tags or {}, fail_fast, elsewhere=runs_elsewhere(order)
+    )
     leader = Leader(
         record,
         mark,
-        lambda: work(record, TrialWork(recipe, lambda trial: args[trial.number], tags or {}, fail_fast)),
+        lambda: work(record, what),
         cancelled,
         jobs or ahead.jobs,
         told,

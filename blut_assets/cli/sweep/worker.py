@@ -57,7 +57,8 @@ class TrialWork:
     """Says what a worker does with a trial: the recipe, its args, and the tags of its run.
 
     ``fail_fast``: a failure is the end of the sweep. ``pausing`` is the asset whose training pauses where the
-    trial has a budget; the metrics of its last epoch are among the facts of a trial then.
+    trial has a budget; the metrics of its last epoch are among the facts of a trial then. ``elsewhere``: its
+    payloads run on other machines, so that it takes nothing of this one once they are ordered.
     """
 
     recipe: Recipe
@@ -65,23 +66,35 @@ class TrialWork:
     tags: Mapping[str, str]
     fail_fast: bool = False
     pausing: str = ""
+    elsewhere: bool = False
 
 
 def work(record: SweepRecord, what: TrialWork) -> None:
     """Take trials until there are none any more; ends by itself when whoever has started it does."""
     leader = os.getppid()
     _begin()
-    gather(record.place, lambda: _at_work(record))
+    others = gather(record.place, lambda: _at_work(record))
     with open_instance() as instance:
         while os.getppid() == leader:
+            if what.elsewhere and not others.take_turn():
+                if not _nap():
+                    return
+                continue
             run_id = str(uuid.uuid4())
             trial = record.take(run_id)
             if trial is not None:
                 _run(instance, record, what, trial)
-            elif record.stopped or record.closed:
-                return
-            else:  # more may be added
-                time.sleep(LOOK_S)
+            others.end_turn()
+            if trial is None and (record.stopped or record.closed or not _nap()):
+                return  # else more may be added
+
+
+def _nap() -> bool:
+    """Wait a moment between two trials; says whether to go on, which an interrupt does not let it."""
+    with contextlib.suppress(KeyboardInterrupt):
+        time.sleep(LOOK_S)
+        return True
+    return False
 
 
 def _at_work(record: SweepRecord) -> AtWork:
