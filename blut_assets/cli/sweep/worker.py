@@ -74,12 +74,17 @@ def work(record: SweepRecord, what: TrialWork) -> None:
     leader = os.getppid()
     _begin()
     others = gather(record.place, lambda: _at_work(record))
+
+    def may_begin() -> bool:
+        while what.elsewhere and not others.take_turn():
+            if os.getppid() != leader or not _nap():
+                return False
+        return os.getppid() == leader
+
+    if not may_begin():
+        return  # before the history is opened, which takes a turn too
     with open_instance() as instance:
-        while os.getppid() == leader:
-            if what.elsewhere and not others.take_turn():
-                if not _nap():
-                    return
-                continue
+        while may_begin():
             run_id = str(uuid.uuid4())
             trial = record.take(run_id)
             if trial is not None:
