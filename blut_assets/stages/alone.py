@@ -13,6 +13,7 @@ from blut_resources.boxes.beats import BEAT_S, silent
 from blut_resources.boxes.locks import held_by, hold
 from blut_resources.instance.database import lock_of_server
 from blut_resources.instance.instance import home_of
+from blut_resources.launchers.gathering import gathering
 from blut_resources.machine import liveness
 from blut_resources.payloads.admission import say_waiting
 from blut_resources.payloads.orphans import is_out_of_sight
@@ -53,6 +54,8 @@ def held_alone(one: Computation) -> Iterator[None]:
             text = f"waiting for {whose}, which computes the same"
             context.log.info(f"{one.name}: {text}")
             say_waiting(context.instance, context.run.run_id, text)
+            if others := gathering():  # what the other one has ordered does not wait for this one
+                others.stand_aside(context.run.run_id, whose)
 
     server = lock_of_server(context.instance, path.stem)
     with hold(path, _words(one), server, meanwhile) as alone:
@@ -60,6 +63,8 @@ def held_alone(one: Computation) -> Iterator[None]:
         if said:  # a tag cannot be taken off
             waited = time.monotonic() - begun
             say_waiting(context.instance, context.run.run_id, f"no more, after {waited:.0f} s")
+            if others := gathering():
+                others.come_back(context.run.run_id)
         yield
 
 

@@ -23,7 +23,7 @@ from blut_resources.machine import liveness, wire
 ROUNDS, LOCK, TURN = "orders.json", ".orders.lock", ".turn"
 TURNS = 2 * len(os.sched_getaffinity(0))
 """Trials at once that are on their way to their order: more would only wait for CPUs and for the history."""
-QUIET_S, MOST_S = 20.0, 120.0
+QUIET_S, MOST_S = 60.0, 300.0
 """Seconds after the last order, and after the first one, from which on others are not waited for."""
 POLL_S = 1.0
 BUSY_S, BUSY_MOST_S = 2.0, 60.0
@@ -111,7 +111,7 @@ class Gathering:
             StoreError, OSError: they cannot be written.
         """
         with file_lock(self._place / LOCK, poll_s=0.01):
-            known = wire.read(self._place / ROUNDS) or {"rounds": {}, "came": {}}
+            known = wire.read(self._place / ROUNDS) or {"rounds": {}, "came": {}, "aside": {}}
             yield known
             wire.write(self._place / ROUNDS, known)
 
@@ -139,10 +139,23 @@ class Gathering:
         self.end_turn()
         return GatheredOrder(self, key, str(number))
 
+    def stand_aside(self, run: str, whose: str) -> None:
+        """Say that a trial waits for what another one computes; ``whose`` begins with the run of that one."""
+        self.end_turn()
+        with self.opened() as known:
+            known["aside"][run] = whose
+
+    def come_back(self, run: str) -> None:
+        """Say that it waits no more."""
+        with self.opened() as known:
+            known["aside"].pop(run, None)
+
     def others_come(self, known: Mapping[str, Any], one: Mapping[str, Any]) -> bool:
         """Says whether a round is to be left open: a trial is on its way that has not ordered this yet."""
         most, runs = self._at_work()
-        came = runs.intersection(known["came"].get(one["stage"], []))
+        ordered = tuple(f"run {run[:8]}" for stage in known["came"].values() for run in stage)
+        aside = {run for run, whose in known["aside"].items() if whose.startswith(ordered)}
+        came = runs.intersection([*known["came"].get(one["stage"], []), *aside])
         if len(came) >= min(most, most_jobs()) or one["next"] >= LARGEST:
             return False
         return time.monotonic() < min(one["arrived"] + QUIET_S, one["begun"] + MOST_S)

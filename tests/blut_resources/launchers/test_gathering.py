@@ -156,3 +156,19 @@ def test_nobody_is_waited_for_for_ever(tmp_path: Path, monkeypatch: pytest.Monke
     cluster, heard = Cluster(tmp_path / "log"), CONTEXT.Queue()
     trial(tmp_path, "r0", "same", AtWork(9, {"r0"}), cluster, heard)
     assert heard.get(timeout=10) == ("r0", None)
+
+
+def test_who_waits_for_what_was_ordered_is_not_waited_for(tmp_path: Path) -> None:
+    cluster, heard = Cluster(tmp_path / "log"), CONTEXT.Queue()
+    at_work = AtWork(2, {"r0", "r1"})
+    Gathering(tmp_path, lambda: at_work).stand_aside("r1", "run r0 of a history")
+    trial(tmp_path, "r0", "same", at_work, cluster, heard)
+    assert heard.get(timeout=10) == ("r0", None)
+
+
+def test_so_many_come_at_once_and_who_has_ordered_makes_room(tmp_path: Path) -> None:
+    at_work = AtWork(1, {"r0"})
+    several = [Gathering(tmp_path, lambda: at_work) for _ in range(gathering.TURNS + 1)]
+    assert [one.take_turn() for one in several] == [True] * gathering.TURNS + [False]
+    several[0].join(order(tmp_path, "r0"), {"key": "k"}, "same")
+    assert several[-1].take_turn()
