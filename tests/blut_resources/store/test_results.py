@@ -81,6 +81,7 @@ WAYS: dict[str, Callable[[str], None]] = {
 }
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("way", WAYS)
 def test_a_deleted_run_leaves_nothing_but_what_it_made(
     home: Path, instance: dg.DagsterInstance, way: str
@@ -100,6 +101,7 @@ def test_a_deleted_run_leaves_nothing_but_what_it_made(
     assert len(traces(home, second)) >= 4
 
 
+@pytest.mark.sqlite
 def test_a_history_that_was_begun_anew_costs_the_older_runs_no_file(
     home: Path, instance: dg.DagsterInstance
 ) -> None:
