@@ -4,8 +4,6 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import NamedTuple
 
-from packaging.requirements import Requirement
-
 
 class Extra(NamedTuple):
     """Says of an extra what it brings: how many packages, which are missing, which have another version."""
@@ -30,6 +28,8 @@ class Extra(NamedTuple):
 
 def extra(asked: str) -> Extra:
     """Returns what is installed of an extra; of an unknown distribution, itself is what is missing."""
+    from packaging.requirements import Requirement  # not by every command, for what a recipe may bring
+
     wanted = Requirement(asked)
     try:
         required = map(Requirement, requires(wanted.name) or [])

@@ -11,6 +11,8 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 
 from blut_resources.dagster_private.names import UNEXPECTED_TERMINATION
 
+OF_ASSETS = frozenset(ASSET_EVENTS)
+"""Those that the database of all runs keeps by asset too."""
 MIRRORED = frozenset({*ASSET_EVENTS, *ASSET_CHECK_EVENTS, *EVENT_TYPE_TO_PIPELINE_RUN_STATUS})
 """Events that other databases are told of too.
 

@@ -4,10 +4,11 @@ A child process, such as a code server, gets the reference of its parent's insta
 environment may lack what is chosen here, so what it gets names Dagster's own classes only.
 
 Public API opens an instance as its ``dagster.yaml`` says. When Dagster changes, look at ``from_dir`` and
-``config_defaults`` of ``InstanceRef``, at ``create_instance_from_ref``, and at ``_ref`` and
-``compute_log_manager`` of ``DagsterInstance``.
+``config_defaults`` and ``defs_state_storage`` of ``InstanceRef``, at ``create_instance_from_ref``, at
+``_ref`` and ``compute_log_manager`` of ``DagsterInstance``, and at ``UPathDefsStateStorage``.
 """
 
+import functools
 import os
 import tempfile
 from collections.abc import Collection, Mapping
@@ -16,7 +17,8 @@ from typing import Any, NamedTuple
 
 import dagster as dg
 import yaml
-from dagster._core.instance.ref import InstanceRef
+from dagster._core.instance.ref import InstanceRef, _defs_state_directory
+from dagster._core.storage.defs_state.blob_storage_state_storage import UPathDefsStateStorage
 from dagster._serdes import ConfigurableClassData
 
 from blut_resources.database.address import DRIVER
@@ -87,10 +89,33 @@ def opened(found: InstanceReference, storage: Chosen, logs: Chosen, postgres: Ch
     if found.logs is not None:
         config = {**found.stock.compute_logs_data.config_dict, "base_dir": str(found.logs)}
         faster = faster._replace(compute_logs_data=_named(logs, config))
-    instance: Any = dg.DagsterInstance.from_ref(faster)
+    instance: Any = dg.DagsterInstance.from_ref(_Faster._make(faster))
     assert instance.compute_log_manager  # made at the first look, of the reference that it then has
     instance._ref = found.stock
     return instance
+
+
+class _Faster(InstanceRef):
+    """Opens without the libraries that look at paths in clouds."""
+
+    @property
+    def defs_state_storage(self) -> Any:
+        if self.defs_state_storage_data:
+            return super().defs_state_storage
+        return _StateHere(_defs_state_directory(self.local_artifact_storage.base_dir))
+
+
+class _StateHere(UPathDefsStateStorage):
+    """Keeps the state of components where Dagster does by default; its path is made when one asks for it."""
+
+    def __init__(self, directory: str) -> None:
+        self._inst_data, self._directory = None, directory
+
+    @functools.cached_property
+    def _base_path(self) -> Any:
+        from upath import UPath  # brings fsspec, and takes longer than all else of opening an instance
+
+        return UPath(self._directory)
 
 
 def _read(home: Path, settings: str | None) -> InstanceRef:

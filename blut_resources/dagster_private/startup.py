@@ -58,6 +58,39 @@ def put_off(modules: Iterable[str] = MIGRATION, called: Iterable[str] = CALLED_E
                 del sys.modules[name]
 
 
+@contextlib.contextmanager
+def without_dialects() -> Iterator[None]:
+    """Let Dagster's tables be declared inside the block without those dialects that they only mention.
+
+    What they say of an index in MySQL and PostgreSQL has SQLAlchemy load all of both, to see what else an
+    index has there. Afterwards whoever asks for one loads it. When SQLAlchemy changes, look at
+    ``_validate_dialect_kwargs`` of ``DialectKWArgs``, and at ``construct_arguments`` of the dialects.
+    """
+    from sqlalchemy.schema import Index
+    from sqlalchemy.sql.base import DialectKWArgs
+
+    registry = DialectKWArgs._kw_registry
+    told = {name: {Index: known} for name, known in of_an_index().items() if name not in registry}
+    registry.update(told)
+    try:
+        yield
+    finally:
+        for name, known in told.items():
+            if registry[name] is known:
+                del registry[name]
+
+
+def of_an_index() -> dict[str, dict[str, Any]]:
+    """Returns by the name of a dialect what an index has in it, as the dialect says."""
+    from sqlalchemy.sql.base import DialectKWArgConst
+
+    lists = {"ops": {}, "with": {}}
+    flags = {"using": False, "concurrently": False, "invalid": DialectKWArgConst.REFLECTED_ONLY}
+    absent = dict.fromkeys(("include", "where", "tablespace", "nulls_not_distinct"))
+    mysql = dict.fromkeys(("using", "length", "prefix", "with_parser"))
+    return {"mysql": mysql, "postgresql": {**lists, **flags, **absent}}
+
+
 class _Module(ModuleType):
     def __init__(self, name: str, calls_wait: bool) -> None:
         super().__init__(name)

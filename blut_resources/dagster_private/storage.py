@@ -6,21 +6,26 @@ alembic. What a storage has to be derived from is private.
 
 When Dagster changes, look at ``connect`` of ``SqliteRunStorage`` and ``SqliteScheduleStorage``; at
 ``_connect``, ``_initdb``, ``has_table`` and ``store_event`` of ``SqliteEventLogStorage``; at
-``prepare_insert_event``, ``_event_to_row``, ``_has_asset_key_col_on_connection`` and ``has_secondary_index``
-of ``SqlEventLogStorage``; and at ``__init__`` of ``DagsterSqliteStorage``.
+``prepare_insert_event``, ``_event_to_row``, ``_store_asset_event``, ``_get_latest_materialization_records``,
+``_has_asset_key_col_on_connection`` and ``has_secondary_index`` of ``SqlEventLogStorage``; and at
+``__init__`` of ``DagsterSqliteStorage``.
 """
 
 import contextlib
 import functools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import dagster as dg
 import sqlalchemy
 from dagster._core.storage.event_log.migration import ASSET_DATA_MIGRATIONS, EVENT_LOG_DATA_MIGRATIONS
-from dagster._core.storage.event_log.schema import SqlEventLogStorageMetadata, SqlEventLogStorageTable
+from dagster._core.storage.event_log.schema import (
+    AssetKeyTable,
+    SqlEventLogStorageMetadata,
+    SqlEventLogStorageTable,
+)
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
 from dagster._core.storage.runs.migration import OPTIONAL_DATA_MIGRATIONS, REQUIRED_DATA_MIGRATIONS
 from dagster._core.storage.runs.schema import RunStorageSqlMetadata
@@ -33,10 +38,11 @@ from dagster._core.storage.schedules.schema import ScheduleStorageSqlMetadata
 from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
 from dagster._core.storage.sqlite import create_db_conn_string
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
-from dagster._serdes import serialize_value
+from dagster._serdes import deserialize_value, serialize_value
+from sqlalchemy.dialects import sqlite
 
 from blut_resources.dagster_private import birth
-from blut_resources.dagster_private.events import MIRRORED
+from blut_resources.dagster_private.events import MIRRORED, OF_ASSETS
 from blut_resources.dagster_private.pool import Engines, HastyConnection, WholeConnection, writable
 from blut_resources.files import reserve
 from blut_resources.files.full import is_full
@@ -50,6 +56,15 @@ Public API does not say so. Look for ``run_connection`` in ``SqliteEventLogStora
 ``SqlEventLogStorage``. Every migration asks first whether its table is there, since the databases of runs and
 schedules share them."""
 INSERT_EVENT = SqlEventLogStorageTable.insert()
+
+
+@functools.cache
+def upsert_asset(columns: frozenset[str]) -> sqlalchemy.Executable:
+    """Returns the statement that sets these columns of an asset, known or new."""
+    insert = sqlite.insert(AssetKeyTable)
+    changed = {name: insert.excluded[name] for name in sorted(columns)}
+    return insert.on_conflict_do_update(index_elements=[AssetKeyTable.c.asset_key], set_=changed)
+
 
 S = TypeVar("S", SqliteRunStorage, SqliteScheduleStorage)
 
@@ -187,15 +202,46 @@ class PooledEventLog(SqliteEventLogStorage):
                     os.utime(path)
 
     def store_event(self, event: dg.EventLogEntry) -> None:
-        """Keep an event; most concern a run only, and their statement is the same every time."""
+        """Keep an event, by statements that are the same every time: Dagster makes one for each event."""
         kept = self.kept(event)
         if kept is None:
             return
-        if event.is_dagster_event and event.dagster_event_type in MIRRORED:
+        told = event.dagster_event_type if event.is_dagster_event else None
+        if told in MIRRORED and told not in OF_ASSETS:
             super().store_event(kept)
             return
+        row = self._event_to_row(kept)
         with self.run_connection(event.run_id) as connection:
-            connection.execute(INSERT_EVENT, self._event_to_row(kept))
+            connection.execute(INSERT_EVENT, row)
+        if told in OF_ASSETS:
+            with self.index_connection() as connection:
+                result: Any = connection.execute(INSERT_EVENT, row)
+                (number,) = result.inserted_primary_key
+                self._store_asset_event_tags(connection, [kept], [number])
+                self._store_asset_event(connection, kept, number)
+
+    def _store_asset_event(self, conn: sqlalchemy.Connection, event: dg.EventLogEntry, event_id: int) -> None:
+        """Note an event as the newest of its asset, where Dagster tries to insert each known one anew."""
+        key = event.dagster_event.asset_key if event.dagster_event else None
+        has_times = self._has_asset_key_index_cols_on_connection(conn)
+        values = self._get_asset_entry_values(event, event_id, has_times) if key else {}
+        if key and values:
+            conn.execute(upsert_asset(frozenset(values)), {"asset_key": key.to_string(), **values})
+
+    def _get_latest_materialization_records(
+        self, raw_asset_rows: Sequence[Any]
+    ) -> Mapping[dg.AssetKey, dg.EventLogRecord | None]:
+        """Returns the newest materializations that are with their assets; Dagster also looks through all
+        events for those that are not, even if there are none.
+        """
+        found = dict[dg.AssetKey, dg.EventLogRecord | None]()
+        for row in raw_asset_rows:
+            key, text = dg.AssetKey.from_db_string(row["asset_key"]), row["last_materialization"]
+            record: Any = deserialize_value(text) if text and not row["asset_details"] else None
+            if key is None or not isinstance(record, dg.EventLogRecord):
+                return super()._get_latest_materialization_records(raw_asset_rows)
+            found[key] = record
+        return found
 
     def _event_to_row(self, event: dg.EventLogEntry) -> dict[str, Any]:
         told = event.dagster_event

@@ -16,7 +16,7 @@ from blut_resources.boxes.probe import refuse_loose_locks
 from blut_resources.dagster_private import injection
 from blut_resources.dagster_private.history import keeps_in_files
 from blut_resources.dagster_private.names import TEMPORARY_HOME
-from blut_resources.dagster_private.startup import put_off, without_collector
+from blut_resources.dagster_private.startup import put_off, without_collector, without_dialects
 from blut_resources.files.address import plain_path
 from blut_resources.files.clock import measure
 from blut_resources.files.digest import digest_bytes
@@ -96,7 +96,8 @@ def _opened(home: Path, *, write: bool) -> dg.DagsterInstance:
     found = injection.reference(plain_path(home), storage, LOGS, named(home).settings)
     with without_collector():
         if found.base is not None:
-            with put_off():  # what is imported here migrates databases, and is called where that is needed
+            # what is put off migrates databases, and is called where that is needed
+            with put_off(), without_dialects():
                 importlib.import_module(storage.module)
         if found.postgres is not None:
             demand_driver()
