@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import dagster as dg
 import yaml
-from dagster._core.instance.ref import InstanceRef, _defs_state_directory
+from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.defs_state.blob_storage_state_storage import UPathDefsStateStorage
 from dagster._serdes import ConfigurableClassData
 
@@ -100,22 +100,23 @@ class _Faster(InstanceRef):
 
     @property
     def defs_state_storage(self) -> Any:
-        if self.defs_state_storage_data:
-            return super().defs_state_storage
-        return _StateHere(_defs_state_directory(self.local_artifact_storage.base_dir))
+        stock = InstanceRef._make(self)
+        return stock.defs_state_storage if stock.defs_state_storage_data else _StateHere(stock)
 
 
 class _StateHere(UPathDefsStateStorage):
-    """Keeps the state of components where Dagster does by default; its path is made when one asks for it."""
+    """Keeps the state of components where Dagster does by default; its path is made when one asks for it.
 
-    def __init__(self, directory: str) -> None:
-        self._inst_data, self._directory = None, directory
+    For a path Dagster loads fsspec, which takes longer than all else of opening an instance.
+    """
+
+    def __init__(self, stock: InstanceRef) -> None:
+        self._inst_data, self._stock = None, stock
 
     @functools.cached_property
     def _base_path(self) -> Any:
-        from upath import UPath  # brings fsspec, and takes longer than all else of opening an instance
-
-        return UPath(self._directory)
+        storage: Any = self._stock.defs_state_storage
+        return storage.base_path
 
 
 def _read(home: Path, settings: str | None) -> InstanceRef:

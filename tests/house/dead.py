@@ -20,6 +20,7 @@ DECORATORS = ["@app.command", "@app.callback", "@field_validator", "@model_valid
 CALLED_ELSEWHERE: Mapping[str, tuple[str, ...]] = {
     "Dagster calls them": (
         *("setup_for_execution", "handle_output", "load_input", "from_config_value", "_connect"),
+        "_base_path",
         *("optimize_for_webserver", "index_transaction"),
         *("no_messages_debug_text", "capture_logs"),
         *("build_defs", "get_scaffold_params", "scaffold"),
