@@ -86,8 +86,8 @@ def of_an_index() -> dict[str, dict[str, Any]]:
 
     lists = {"ops": {}, "with": {}}
     flags = {"using": False, "concurrently": False, "invalid": DialectKWArgConst.REFLECTED_ONLY}
-    absent = dict.fromkeys(("include", "where", "tablespace", "nulls_not_distinct"))
-    mysql = dict.fromkeys(("using", "length", "prefix", "with_parser"))
+    absent: dict[str, Any] = dict.fromkeys(("include", "where", "tablespace", "nulls_not_distinct"))
+    mysql: dict[str, Any] = dict.fromkeys(("using", "length", "prefix", "with_parser"))
     return {"mysql": mysql, "postgresql": {**lists, **flags, **absent}}
 
 
