@@ -33,12 +33,22 @@ def serve(owner: int) -> None:
     """Fork a supervisor for each spec, until nobody asks any more or the owner has ended."""
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     # a process that the owner forked may hold the channel open; hence also the owner itself
-    gone = os.pidfd_open(owner)
-    while gone not in select.select([CHANNEL, gone], [], [])[0] and (spec := os.read(CHANNEL, PATH_BYTES)):
+    gone = _watched(owner)
+    while gone.isdisjoint(select.select([CHANNEL, *gone], [], [])[0]) and (
+        spec := os.read(CHANNEL, PATH_BYTES)
+    ):
         pid = _fork_beside()
         if pid == 0:
             _supervise(spec.decode("utf-8", "surrogateescape"))
         os.write(CHANNEL, str(max(0, pid)).encode())
+
+
+def _watched(owner: int) -> set[int]:
+    """Returns what becomes readable when the owner ends; empty where a kernel or a sandbox has no such."""
+    try:
+        return {os.pidfd_open(owner)}
+    except (AttributeError, OSError):
+        return set()
 
 
 def _fork_beside() -> int:
