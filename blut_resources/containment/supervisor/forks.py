@@ -44,9 +44,15 @@ def serve(owner: int) -> None:
 
 
 def _watched(owner: int) -> set[int]:
-    """Returns what becomes readable when the owner ends; empty where a kernel or a sandbox has no such."""
+    """Returns what becomes readable when the owner ends; empty where a kernel or a sandbox has no such.
+
+    Raises:
+        ProcessLookupError: the owner has ended already.
+    """
     try:
         return {os.pidfd_open(owner)}
+    except ProcessLookupError:
+        raise
     except (AttributeError, OSError):
         return set()
 
