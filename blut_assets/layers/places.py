@@ -72,7 +72,7 @@ def named(name: str, shelves: Sequence[Shelf], what: str) -> tuple[Traversable, 
 
 def options_of(recipe: Recipe, group: str) -> list[str]:
     """Returns the options of a group of settings: files of it in the directories of the project, of the user
-    and of the cookbook; none where it is no group.
+    and of the cookbook; none where there is no such group.
     """
     cookbook = cookbook_shelf(recipe)
     shelves = [*own_shelves(project_directory(), user_directory()), *([cookbook] if cookbook else [])]

@@ -1,4 +1,4 @@
-"""Gathers what the trials of a sweep order, so that one array of jobs stands for all orders that are alike.
+"""Collects what the trials of a sweep order, so that one array of jobs stands for all orders that are alike.
 
 Each trial is ordered by a process of its own. Whoever comes first opens a round, those that order the like
 join it, and one of them submits it as soon as no other is on its way. It is closed before that, so that
@@ -288,7 +288,7 @@ _of_this_process: Gathering | None = None
 
 
 def gather(place: Path, at_work: Callable[[], AtWork]) -> Gathering:
-    """Gather what this process orders with what other processes of its sweep do; see `Gathering`."""
+    """Collect what this process orders with what other processes of its sweep do; see `Gathering`."""
     global _of_this_process
     _of_this_process = Gathering(place, at_work)
     return _of_this_process
