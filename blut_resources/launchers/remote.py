@@ -58,7 +58,7 @@ class RemoteLauncher:
             raise
 
     def _gathered(self, order: Order, launch: dict[str, Any], start: str) -> GatheredOrder | None:
-        """Returns the order as one of those of its sweep; None if it belongs to none, or no jobs can be one."""
+        """Returns the order as one of those of its sweep; None if it belongs to none, or none can be one."""
         others = gathering()
         if others is None or order.job is None or not isinstance(self._scheduler, ArrayScheduler):
             return None
