@@ -22,7 +22,6 @@ from typing import Any, Literal, NamedTuple
 
 from blut_resources.boxes.locks import Hold, hold
 from blut_resources.files.durable import explained, file_lock, write_atomic
-from blut_resources.instance.database import lock_of_server
 from blut_resources.machine import liveness
 
 SWEEPS, HEAD, TRIALS, RUNNING, OUTPUT = "sweeps", "sweep.json", "trials.jsonl", ".running", "output.log"
@@ -146,6 +145,8 @@ class SweepRecord:
         Raises:
             StoreError: locks do not hold there, or the server of the history does not answer.
         """
+        from blut_resources.instance.database import lock_of_server  # who only reads needs no Dagster
+
         words = f"process {os.getpid()} on {os.uname().nodename}"
         with hold(self.place / LOCK, words, lock_of_server(self.home, f"sweep-{self.id}")) as alone:
             yield alone
