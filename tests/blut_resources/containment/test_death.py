@@ -141,6 +141,7 @@ def test_owner_killed_before_it_said_go(place: Path, tmp_path: Path) -> None:
         "umask": 0o22,
         "owner": [os.getpid(), 1],
         "grace_s": 1,
+        "telling_s": 0,
         "on_orphan": "adopt",
         "backend": {},
     }

@@ -42,7 +42,7 @@ class _Scheduler(ToyScheduler):
         self.fails = fails
 
     def look(self, jobs: Collection[str]) -> dict[str, Sight]:
-        if self.fails:
+        if self.fails and len(jobs) > 1:  # all are there by now
             raise self.fails.pop()
         return {job: Sight("running") for job in jobs if job != "unheard of"}
 
