@@ -18,6 +18,7 @@ from blut_resources.launchers.files import LAUNCH, write_durable
 from blut_resources.launchers.gate import first_free, most_jobs
 from blut_resources.launchers.scheduler import Busy, Scheduler
 from blut_resources.launchers.transport import NoAnswer
+from blut_resources.launchers.waiting import BUSY_MOST_S, BUSY_S
 from blut_resources.machine import liveness, wire
 
 ROUNDS, LOCK, TURN = "orders.json", ".orders.lock", ".turn"
@@ -26,8 +27,6 @@ TURNS = 2 * len(os.sched_getaffinity(0))
 QUIET_S, MOST_S = 60.0, 300.0
 """Seconds after the last order, and after the first one, from which on others are not waited for."""
 POLL_S = 1.0
-BUSY_S, BUSY_MOST_S = 2.0, 60.0
-"""Seconds of the first wait for a scheduler that takes nothing, and of the longest."""
 LARGEST = 1000
 """Jobs of one array, at most: a cluster takes so many unless it says otherwise."""
 
