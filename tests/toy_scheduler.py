@@ -4,12 +4,21 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from blut_resources.launchers.base import Order
 from blut_resources.launchers.sight import Sight
 from blut_resources.launchers.transport import NoAnswer
+
+
+def until(true: Callable[[], Any]) -> None:
+    """Wait, for a minute at most."""
+    ends = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < ends
+        time.sleep(0.02)
 
 
 class ToyScheduler:

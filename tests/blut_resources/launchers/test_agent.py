@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,9 @@ from blut_resources.launchers import agent
 from blut_resources.launchers.agent import NodeAgent
 from blut_resources.launchers.files import ATTEMPT, CANCEL, LAUNCH, outcome_file
 from blut_resources.machine import wire
+from tests.toy_scheduler import until
 
 WAITS = "import pathlib, sys, time\nwhile not pathlib.Path(sys.argv[1]).exists(): time.sleep(0.02)"
-
-
-def until(true: Callable[[], Any]) -> None:
-    ends = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < ends
-        time.sleep(0.02)
 
 
 @pytest.fixture

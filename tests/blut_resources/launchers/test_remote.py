@@ -20,7 +20,7 @@ from blut_resources.launchers import remote, watch
 from blut_resources.launchers.files import LAUNCH
 from blut_resources.payloads import admission
 from tests.contained import RESOURCES, TrainedConfig, raw, trained
-from tests.toy_scheduler import ToyScheduler
+from tests.toy_scheduler import ToyScheduler, until
 
 EPOCHS = 5
 
@@ -80,13 +80,6 @@ def run(launcher: str = "toy", meanwhile: Callable[[], None] = lambda: None) -> 
         (event,) = done.asset_materializations_for_node("contained__trained")
         said = [entry.user_message for entry in instance.all_logs(done.run_id)]
     return reuse.digest_of(event), {k: v.value for k, v in event.metadata.items()}, said
-
-
-def until(true: Callable[[], Any]) -> None:
-    ends = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < ends
-        time.sleep(0.02)
 
 
 def epochs(home: Path) -> list[int]:

@@ -1,6 +1,5 @@
 """What goes wrong with one job does not keep those beside it from being heard and ended."""
 
-import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from blut_resources.launchers import watch
 from blut_resources.launchers.sight import Sight
 from blut_resources.launchers.transport import NoAnswer
 from blut_resources.launchers.watch import Watcher
-from tests.toy_scheduler import ToyScheduler
+from tests.toy_scheduler import ToyScheduler, until
 
 
 class _Job:
@@ -45,13 +44,6 @@ class _Scheduler(ToyScheduler):
         if self.fails and len(jobs) > 1:  # all are there by now
             raise self.fails.pop()
         return {job: Sight("running") for job in jobs if job != "unheard of"}
-
-
-def until(true: Callable[[], Any]) -> None:
-    ends = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < ends
-        time.sleep(0.02)
 
 
 @pytest.fixture
