@@ -41,6 +41,7 @@ from blut_resources.launchers.files import (
     BEAT_S,
     CANCEL,
     LAUNCH,
+    NO_SHARE,
     NOT_STARTED,
     REFUSED,
     SCHEMA,
@@ -54,8 +55,10 @@ from blut_resources.machine import wire
 
 PATIENCE_S = 600.0
 """Seconds for which a share may be away, or full: an attempt goes on, and tries to say how it has ended."""
-ORDER_S = 30.0
-"""Seconds for which a job looks for its order: a share may show it late."""
+ORDER_S, GONE_S = 30.0, 3.0
+"""Seconds for which a job looks for its order where the share is not there, and where it is: it may show that
+late.
+"""
 FENCED = 98
 """Exit status of a job that a newer start has replaced."""
 
@@ -257,26 +260,54 @@ def _is_over(place: Path) -> bool:
 
 
 def _order(place: Path) -> dict[str, Any] | None:
-    """Returns what is ordered in a place; None if nothing is, also after a while."""
-    ends = time.monotonic() + ORDER_S
+    """Returns what is ordered in a place; None if nothing is, also after a while.
+
+    Raises:
+        OSError: the share is not there, or not to be used.
+    """
+    begun, works = time.monotonic(), place.parents[1]
     while True:
-        with contextlib.suppress(OSError):
+        trouble: OSError | None = None
+        try:
             if order := wire.read(place / LAUNCH):
                 return order
-        if time.monotonic() > ends:
+            _look_anew(next((one for one in (place, place.parent) if one.is_dir()), works))
+        except OSError as error:
+            trouble = error
+        waited = time.monotonic() - begun
+        if trouble is None and waited > GONE_S:
             return None
+        if trouble and waited > ORDER_S:
+            raise trouble
         time.sleep(1.0)
+
+
+def _look_anew(directory: Path) -> None:
+    """Make and remove something in a directory: a client of a share that remembers what was not in there
+    asks the server again. Raises OSError.
+    """
+    path = directory / f".{os.uname().nodename}.{os.getpid()}"
+    path.mkdir(mode=0o700)
+    path.rmdir()
 
 
 def main() -> int:
     """Run what is ordered in a place; returns the exit status of the job."""
     place = Path(sys.argv[1])
+    try:
+        return _run(place)
+    except OSError as error:
+        _print(f"{os.uname().nodename} does not see {place}, or cannot write there: {error}")
+        return NO_SHARE
+
+
+def _run(place: Path) -> int:
     order = _order(place)
     if order is None or order["key"] != sys.argv[2]:
-        print(f"{place}: there is no order any more, so nothing was started", file=sys.stderr)
+        _print(f"{place}: there is no order any more, so nothing was started")
         return NOT_STARTED
     if order["schema"] != SCHEMA:
-        print(f"{place}: was ordered by another version of Blut; use the same on both sides", file=sys.stderr)
+        _print(f"{place}: was ordered by another version of Blut; use the same on both sides")
         return NOT_STARTED
     return FENCED if _is_over(place) else NodeAgent(place, order).run()
 

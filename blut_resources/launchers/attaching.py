@@ -5,10 +5,8 @@ from pathlib import Path
 
 from blut_resources.launchers.files import ATTEMPT, JOB, LAUNCH, note_job
 from blut_resources.launchers.remote_unit import RemoteUnit
-from blut_resources.launchers.scheduler import Scheduler
 from blut_resources.launchers.schedulers import scheduler_of
-from blut_resources.launchers.transport import NoAnswer
-from blut_resources.launchers.waiting import BUSY_S, wait_for
+from blut_resources.launchers.waiting import until_answered
 from blut_resources.machine import wire
 
 
@@ -29,7 +27,11 @@ def attach_job(place: Path, waits: Callable[[str], str] = lambda _: "") -> Remot
     scheduler = scheduler_of(launch)
     known = wire.read(place / JOB)
     if not known:
-        job = (wire.read(place / ATTEMPT) or {}).get("job") or _find(scheduler, launch["comment"], waits)
+        job = (wire.read(place / ATTEMPT) or {}).get("job") or until_answered(
+            lambda: scheduler.find(launch["comment"]),
+            f"{scheduler.name} does not say whether there is a job already",
+            waits,
+        )
         if not job:
             return None
         known = note_job(place, launch, str(job))
@@ -40,12 +42,3 @@ def attach_job(place: Path, waits: Callable[[str], str] = lambda _: "") -> Remot
         unit.detach()
         raise
     return unit
-
-
-def _find(scheduler: Scheduler, comment: str, waits: Callable[[str], str]) -> str | None:
-    """Returns the id of a job by its comment, as soon as the scheduler answers."""
-    while True:
-        try:
-            return scheduler.find(comment)
-        except NoAnswer as error:
-            wait_for(f"{scheduler.name} does not say whether there is a job already ({error})", BUSY_S, waits)

@@ -28,6 +28,8 @@ BEAT_S = 2.0
 SCHEMA = 1
 NOT_STARTED = 97
 """Exit status of a job that did not start its payload; `REFUSED` says why."""
+NO_SHARE = 96
+"""Exit status of a job that could not read its order or write beside it: only its scheduler can tell."""
 
 
 def attempt_dir(place: Path, number: int) -> Path:

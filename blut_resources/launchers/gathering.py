@@ -16,9 +16,8 @@ from blut_resources.files.durable import file_lock
 from blut_resources.launchers.base import LaunchRefused, Order
 from blut_resources.launchers.files import LAUNCH, write_durable
 from blut_resources.launchers.gate import first_free, most_jobs
-from blut_resources.launchers.scheduler import Busy, Scheduler
-from blut_resources.launchers.transport import NoAnswer
-from blut_resources.launchers.waiting import BUSY_MOST_S, BUSY_S
+from blut_resources.launchers.scheduler import Scheduler
+from blut_resources.launchers.waiting import until_answered, wait_for
 from blut_resources.machine import liveness, wire
 
 ROUNDS, LOCK, TURN = "orders.json", ".orders.lock", ".turn"
@@ -175,33 +174,34 @@ class GatheredOrder:
         self,
         submit: Callable[[str, Mapping[int, ArrayTask]], str],
         find: Callable[[str], str | None],
-        pause: Callable[[str, float], object],
+        waits: Callable[[str], str],
     ) -> str | None:
         """Returns the id of its job, once that is there; None where it is to be submitted alone.
 
         Args:
             submit: an array by its comment; returns its id.
             find: a job by its comment; returns its id.
-            pause: waits, and says for what; what it raises ends the wait.
+            waits: see `Launcher.start`.
 
         Raises:
             LaunchRefused: its scheduler does not take it.
+            NeverStarted: nobody wants the result any more.
         """
-        patience = BUSY_S
-        while True:
-            said, array = self._look()
-            if said is not None:
-                if "refused" in said:
-                    raise LaunchRefused(said["refused"])
-                return f"{said['job']}_{self._number}" if "job" in said else None
-            if array is None:
-                pause("it is to be one array with what other trials order", POLL_S)
-                continue
-            try:
-                self._tell(_submitted(array, self._number, submit, find))
-            except (Busy, NoAnswer) as error:
-                pause(f"its scheduler takes no job now ({error})", patience)
-                patience = min(2 * patience, BUSY_MOST_S)
+
+        def said() -> dict[str, Any]:
+            while True:
+                known, array = self._look()
+                if known is not None:
+                    return known
+                if array:
+                    self._tell(_submitted(array, self._number, submit, find))
+                else:
+                    wait_for("it is to be one array with what other trials order", POLL_S, waits)
+
+        known = until_answered(said, "its scheduler takes no job now", waits)
+        if "refused" in known:
+            raise LaunchRefused(known["refused"])
+        return f"{known['job']}_{self._number}" if "job" in known else None
 
     def withdraw(self) -> bool:
         """Take it back; says whether there may be a job of it all the same."""

@@ -27,6 +27,8 @@ PATIENCE_S, POLL_S, LATE_S = 20.0, 0.1, 5.0
 SKEW_S = 1.0
 """Seconds by which the clock of a node may differ: more, and ages of files and locks mean little."""
 MEMORY = "--mem=128M"
+UNSEEN = "did not see"
+"""The words for a share that is not there on a node."""
 
 
 def probe(profile: Profile, source: Path, share: Path) -> str:
@@ -46,10 +48,10 @@ def probe(profile: Profile, source: Path, share: Path) -> str:
 
 
 def _probe(profile: Profile, source: Path, place: Path) -> str:
-    command = shlex.join([profile.python or sys.executable, "-P", "-m", __name__, str(place)])
-    script = f"#!/bin/sh\nPYTHONPATH={shlex.quote(str(source))} exec {command}\n"
+    words = [profile.python or sys.executable, "-P", "-m", __name__, str(place)]
+    command = f"PYTHONPATH={shlex.quote(str(source))} exec {shlex.join(words)}"
     asked, scheduler = time.time(), scheduler_by(profile)
-    job = scheduler.look_around(script) if isinstance(scheduler, Ray) else _sbatch(profile, script, place)
+    job = scheduler.look_around(command) if isinstance(scheduler, Ray) else _sbatch(profile, command, place)
     sight, ends = scheduler.look([job])[job], time.monotonic() + PATIENCE_S
     while (said := wire.read(place / ANSWER)) is None and time.monotonic() < ends:
         time.sleep(POLL_S)
@@ -61,24 +63,18 @@ def _probe(profile: Profile, source: Path, place: Path) -> str:
         printed = (place / "log").read_text(errors="replace").strip() if (place / "log").exists() else ""
         ended = f"it ended as {sight.word}, and left no file ({sight.reason or 'it does not say why'})"
         last = printed.splitlines()[-1] if printed else ended
-        return f"a job on {sight.node or 'a node'} did not see {place.parent} or could not start: {last}"
+        return f"a job on {sight.node or 'a node'} {UNSEEN} {place.parent}, or could not start: {last}"
     scheduler.end(job, at_once=True)
     return f"no node has begun a job within {PATIENCE_S:g} s ({sight.reason or sight.state})"
 
 
-def _sbatch(profile: Profile, script: str, place: Path) -> str:
-    """Returns the id of a job that runs a script. Raises NoAnswer, with the words of Slurm."""
+def _sbatch(profile: Profile, command: str, place: Path) -> str:
+    """Returns the id of a job that runs a line of shell. Raises NoAnswer, with the words of Slurm."""
     named = [(name, getattr(profile, name)) for name in ("partition", "account", "qos", "constraint")]
     options = [f"--{name}={value}" for name, value in named if value]
-    words = [
-        "sbatch",
-        "--parsable",
-        "--job-name=blut-doctor",
-        f"--output={place / 'log'}",
-        "--time=1",
-        MEMORY,
-    ]
-    answer = ask([*words, *options, *profile.options, "--export=PATH,HOME"], PATIENCE_S, script)
+    words = ["sbatch", "--parsable", "--job-name=blut-doctor", f"--output={place / 'log'}", "--time=1"]
+    words += [MEMORY, *options, *profile.options, "--export=PATH,HOME"]
+    answer = ask(words, PATIENCE_S, f"#!/bin/sh\n{command}\n")
     if answer.status:
         raise NoAnswer(f"it takes no job: {answer.err}")
     return answer.out.strip().partition(";")[0]

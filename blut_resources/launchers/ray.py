@@ -92,14 +92,14 @@ class Ray:
         largest = ", ".join(f"{name} {_said(name, amount)}" for name, amount in most.items() if amount)
         return f"Ray {version}, nodes: {len(nodes)}, at most {largest or 'nothing'} on one"
 
-    def look_around(self, script: str) -> str:
+    def look_around(self, command: str) -> str:
         """Returns the id of a job that takes next to nothing, so that it need not wait for what others do.
 
         Raises:
             NoAnswer: the head does not take it, with its own words.
         """
         body: dict[str, Any] = {"submission_id": f"blut-doctor-{os.urandom(6).hex()}"}
-        body |= {"entrypoint": script.removeprefix("#!/bin/sh\n").strip(), "entrypoint_num_cpus": LITTLE}
+        body |= {"entrypoint": command, "entrypoint_num_cpus": LITTLE}
         body["entrypoint_resources"] = {name: min(v, LITTLE) for name, v in self._profile.resources.items()}
         try:
             return self._order(body)
@@ -122,11 +122,11 @@ class Ray:
             asked["GPU"] = needs.gpus
         return {**asked, **self._profile.resources}
 
-    def submit(self, order: Order, script: str, comment: str, secrets: Sequence[str]) -> str:
+    def submit(self, order: Order, command: str, comment: str, secrets: Sequence[str]) -> str:
         """Returns the id of the job of an order; one that is there already is not ordered again.
 
         Args:
-            script: what it runs.
+            command: a line of shell that it runs.
             comment: of which its id is made.
             secrets: are not sent: the job has those of its node.
 
@@ -138,7 +138,7 @@ class Ray:
         own = {name: value for name, value in asked.items() if name not in ("CPU", "GPU", "memory")}
         body: dict[str, Any] = {
             "submission_id": _id_of(comment),
-            "entrypoint": script.removeprefix("#!/bin/sh\n").strip(),
+            "entrypoint": command,
             "entrypoint_num_cpus": asked["CPU"],
             "entrypoint_resources": own or None,
         }
@@ -296,7 +296,7 @@ def _sight(said: dict[str, Any], now: float) -> Sight:
         again = "no node had room in the time that Ray waits; it is asked for again"
         return Sight("ended", "CANCELLED", again, at=now, given_up=True)
     word = "NODE_FAIL" if error in _LOST else _WORDS.get(status, status)
-    return Sight("ended", word, reason, node, at=now)
+    return Sight("ended", word, reason, node, at=now, status=said.get("driver_exit_code"))
 
 
 def _last_line(said: str) -> str:

@@ -17,10 +17,8 @@ from blut_resources.launchers.gathering import ArrayScheduler, ArrayTask, Gather
 from blut_resources.launchers.late_ending import end_later
 from blut_resources.launchers.ordering import launch_of, not_shared
 from blut_resources.launchers.remote_unit import RemoteUnit
-from blut_resources.launchers.scheduler import Busy
 from blut_resources.launchers.schedulers import scheduler_by
-from blut_resources.launchers.transport import NoAnswer
-from blut_resources.launchers.waiting import BUSY_MOST_S, BUSY_S, wait_for
+from blut_resources.launchers.waiting import until_answered
 
 if TYPE_CHECKING:
     from blut_resources.launchers.profiles import Profile
@@ -74,7 +72,7 @@ class RemoteLauncher:
         def submit(comment: str, tasks: Mapping[int, ArrayTask]) -> str:
             return scheduler.submit_array(order, start, comment, job.variables, tasks)
 
-        return gathered.job(submit, scheduler.find, lambda what, seconds: wait_for(what, seconds, waits))
+        return gathered.job(submit, scheduler.find, waits)
 
     def _submit(
         self,
@@ -87,17 +85,17 @@ class RemoteLauncher:
     ) -> str:
         assert order.job
         comment = launch["comment"]
-        script = f"#!/bin/sh\n{start} {shlex.join([str(order.place), launch['key']])}\n"
-        patience = BUSY_S
-        while True:
-            try:
-                if unsure and (found := self._scheduler.find(comment)):
-                    return found
-                return self._scheduler.submit(order, script, comment, order.job.variables)
-            except (Busy, NoAnswer) as error:
-                unsure = True
-                wait_for(f"{self._scheduler.name} takes no job now ({error})", patience, waits)
-                patience = min(2 * patience, BUSY_MOST_S)
+        command = f"{start} {shlex.join([str(order.place), launch['key']])}"
+        variables = order.job.variables
+
+        def submit() -> str:
+            nonlocal unsure
+            if unsure and (found := self._scheduler.find(comment)):
+                return found
+            unsure = True
+            return self._scheduler.submit(order, command, comment, variables)
+
+        return until_answered(submit, f"{self._scheduler.name} takes no job now", waits)
 
     def _source(self) -> str:
         """Returns where the nodes have the source of this process."""

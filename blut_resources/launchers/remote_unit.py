@@ -49,7 +49,7 @@ class RemoteUnit:
         self._outcome: Outcome | None = None
         self._end_by = float("inf")
         self._pressed = ""
-        self._fd = os.eventfd(0, os.EFD_CLOEXEC)
+        self._fd, self._news = os.eventfd(0, os.EFD_CLOEXEC), threading.Event()
         self._reading = threading.RLock()
         self._watcher = watcher_of(scheduler)
         self._watcher.add(self)
@@ -109,7 +109,7 @@ class RemoteUnit:
                 asked_at = time.monotonic() + ASK_S
                 if waits(self.waiting()):
                     self.terminate()
-            time.sleep(POLL_S)
+            self._news.wait(ASK_S)
 
     def waiting(self) -> str:
         """Says what it waits for; empty once it runs."""
@@ -234,6 +234,7 @@ class RemoteUnit:
         if number is not None:
             if self._files.has_begun(number):
                 self._queue.begin()
+                self._news.set()
             said = self._files.follow(number)
         if refused := self._files.refusal(number):
             found = Outcome("exit", code=NOT_STARTED, detail=refused)
@@ -245,6 +246,7 @@ class RemoteUnit:
             self._files.hear_out(number)
         self._outcome = found
         os.eventfd_write(self._fd, 1)
+        self._news.set()
 
     def see(self, sight: Sight) -> None:
         """Take what the scheduler says."""

@@ -35,12 +35,16 @@ class Scheduler(Protocol):
         """Returns which of several it is; empty where a machine knows one only."""
         ...
 
+    def about(self) -> str:
+        """Returns what it is, and what its machines have. Raises NoAnswer."""
+        ...
+
     def refuse(self, order: Order) -> str:
         """Says why no machine of it can ever run an order; empty if one may."""
         ...
 
-    def submit(self, order: Order, script: str, comment: str, secrets: Sequence[str]) -> str:
-        """Returns the id of a new job.
+    def submit(self, order: Order, command: str, comment: str, secrets: Sequence[str]) -> str:
+        """Returns the id of a new job, which runs a line of shell.
 
         Raises:
             Busy: it may be accepted later.

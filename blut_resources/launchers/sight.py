@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, NamedTuple
 
 from blut_resources.containment.outcome import Outcome
+from blut_resources.launchers.files import NO_SHARE
 from blut_resources.machine.memory import size_text
 
 SETTLE_S = 10.0
@@ -28,6 +29,7 @@ class Sight(NamedTuple):
         restarts: how often it was started again.
         at: when it was looked, by the monotonic clock.
         given_up: whether it has ended before it began, and may be asked for again.
+        status: its exit status where it has ended; None if the scheduler does not say.
     """
 
     state: Literal["waiting", "running", "ended", "unknown"]
@@ -37,6 +39,7 @@ class Sight(NamedTuple):
     restarts: int = 0
     at: float = 0.0
     given_up: bool = False
+    status: int | None = None
 
 
 @dataclass
@@ -98,6 +101,9 @@ class Ends:
         return outcome if time.monotonic() - self._said_at > LATE_S else None
 
     def _of_word(self, sight: Sight, waited_s: float) -> Outcome | None:
+        if sight.status == NO_SHARE:
+            said = "does not see its place on the share, or cannot write there"
+            return Outcome("lost", detail=f"{sight.node or 'its node'} {said}")
         kind = _WORDS.get(sight.word)
         if waited_s < (SETTLE_S if kind else LATE_S) and not (kind == "cancelled" and not sight.node):
             return None

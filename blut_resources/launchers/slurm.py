@@ -41,7 +41,7 @@ NEEDED = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "VIRTUAL_
 NO_ARRAY = re.compile(r"job array|SubmitJob", re.IGNORECASE)
 """What sbatch says where an array is larger than it takes, or than its user may submit."""
 _NODES = "%P|%n|%m|%c|%G"
-_JOBS = "JobArrayID:|,State:|,Reason:|,NodeList:|,RestartCnt:|,StartTime:|"
+_JOBS = "JobArrayID:|,State:|,Reason:|,NodeList:|,RestartCnt:|,StartTime:|,exit_code:|"
 _WAITING = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT"}
 _WAITING |= {"RESV_DEL_HOLD"}
 _ENDED = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "DEADLINE", "OUT_OF_MEMORY", "PREEMPTED"}
@@ -94,11 +94,19 @@ class Slurm:
     def _cpus(self, order: Order) -> int:
         return self._profile.cpus or (order.job.needs.cpus if order.job else 0) or 1
 
-    def submit(self, order: Order, script: str, comment: str, secrets: Sequence[str]) -> str:
+    def about(self) -> str:
+        """Returns what its nodes have. Raises NoAnswer."""
+        nodes = {node.name: node for node in _asked_nodes()}
+        if not nodes:
+            return "Slurm, nodes: none"
+        cpus, memory = (max(getattr(n, name) for n in nodes.values()) for name in ("cpus", "memory"))
+        return f"Slurm, nodes: {len(nodes)}, at most CPU {cpus}, memory {size_text(memory)} on one"
+
+    def submit(self, order: Order, command: str, comment: str, secrets: Sequence[str]) -> str:
         """Returns the id of a new job.
 
         Args:
-            script: what it runs.
+            command: a line of shell that it runs.
             comment: by which it can be found again.
             secrets: names of variables that the job gets from this process, and no file holds.
 
@@ -106,9 +114,8 @@ class Slurm:
             Busy: it may be accepted later; whether it was accepted is not known then.
             LaunchRefused: Slurm does not take such a job, with its own words.
         """
-        printed = str(order.place / PRINTED).replace("%", "%%")
-        own = [f"--comment={comment}", f"--output={printed}", f"--chdir={order.place}"]
-        job, said = self._sbatch(order, own, script, secrets)
+        script = _script(shlex.join(["set", "--", str(order.place)]), command)
+        job, said = self._sbatch(order, [f"--comment={comment}"], script, secrets)
         if job:
             return job
         if BUSY.search(said):
@@ -133,9 +140,10 @@ class Slurm:
 
         Its script has the table of places, so that a node needs no other file to know what it is to do.
         """
-        numbers = ",".join(map(str, sorted(tasks)))
-        own = [f"--comment={comment}", f"--array={numbers}", "--output=/dev/null", "--chdir=/"]
-        job, said = self._sbatch(order, own, _array_script(start, tasks), secrets)
+        own = [f"--comment={comment}", f"--array={','.join(map(str, sorted(tasks)))}"]
+        places = [f"{number}) set -- {shlex.join([str(t.place), t.key])} ;;" for number, t in tasks.items()]
+        table = "\n".join(["case $SLURM_ARRAY_TASK_ID in", *places, "esac"])
+        job, said = self._sbatch(order, own, _script(table, f'{start} "$@"'), secrets)
         if job:
             return job
         if NO_ARRAY.search(said):
@@ -150,7 +158,8 @@ class Slurm:
         """Returns the id of what was submitted, else what sbatch says. Raises Busy."""
         given = {name: order.env[name] for name in secrets if name in order.env}
         names = [*(name for name in NEEDED if name in os.environ), *given]
-        words = ["sbatch", *self._options(order), *own, f"--export={','.join(names)}"]
+        own = [*own, "--output=/dev/null", "--chdir=/", f"--export={','.join(names)}"]
+        words = ["sbatch", *self._options(order), *own]
         try:
             answer = ask(words, SUBMIT_S, script, given)
         except NoAnswer as error:
@@ -164,7 +173,7 @@ class Slurm:
         """Returns what a job is asked for; nothing in it depends on its place."""
         profile = self._profile
         job_name = re.sub(r"[^\w.-]+", "-", order.name)[:60]
-        options = ["--parsable", "--requeue", f"--job-name=blut-{job_name}", "--open-mode=append"]
+        options = ["--parsable", "--requeue", f"--job-name=blut-{job_name}"]
         options += ["--nodes=1", "--ntasks=1", f"--cpus-per-task={self._cpus(order)}"]
         if memory := memory_of(order, profile):
             options.append(f"--mem={math.ceil(memory / (1 << 20))}M")
@@ -196,11 +205,11 @@ class Slurm:
     def look(self, jobs: Collection[str]) -> dict[str, Sight]:
         """Returns what Slurm knows of jobs, by one query. Raises NoAnswer."""
         which = f"{os.environ.get('SLURM_CONF', '')} {os.environ.get('PATH', '')}"
-        said, now = shared(f"slurm {which}", lambda: _squeue(_JOBS))
+        said, now = shared(f"slurm {_JOBS} {which}", lambda: _squeue(_JOBS))
         found = dict.fromkeys(jobs, Sight("unknown", at=now))
         for line in said.splitlines():
             words = [word.strip() for word in line.split("|")]
-            if len(words) > 5 and words[0] in found:
+            if len(words) > 6 and words[0] in found:
                 found[words[0]] = _sight(words, now)
         return found
 
@@ -223,20 +232,27 @@ class Slurm:
         """Do nothing: Slurm gives no job up that waits."""
 
 
-def _array_script(start: str, tasks: Mapping[int, ArrayTask]) -> str:
-    """Returns what each job of an array runs: it finds its place by its number, and prints there."""
-    places = [f"{number}) set -- {shlex.join([str(t.place), t.key])} ;;" for number, t in tasks.items()]
-    table = "\n".join(["case $SLURM_ARRAY_TASK_ID in", *places, "esac"])
-    return f'#!/bin/sh\n{table}\ncd "$1" || exit\nexec >>{PRINTED} 2>&1\n{start} "$@"\n'
+def _script(place: str, command: str) -> str:
+    """Returns what a job runs. It prints into its place, which it does not need for its start: where a node
+    does not see that, Slurm would start nothing, and not say why.
+
+    Args:
+        place: a line of shell that makes its place the first argument.
+    """
+    return f'#!/bin/sh\n{place}\ncd "$1" && exec >>{PRINTED} 2>&1\n{command}\n'
 
 
 def _sight(words: Sequence[str], now: float) -> Sight:
-    _, word, reason, node, restarts, starts, *_ = words
+    _, word, reason, node, restarts, starts, status, *_ = words
     restarted = int(restarts) if restarts.isdecimal() else 0
     if word in _WAITING:
         reason = f"{reason}, starts at {starts}" if starts[:1].isdigit() else reason
         return Sight("waiting", word, reason, node, restarted, now)
-    return Sight("ended" if word in _ENDED else "running", word, reason, node, restarted, now)
+    if word not in _ENDED:
+        return Sight("running", word, reason, node, restarted, now)
+    waited = int(status) if status.isdecimal() else -1  # as wait(2) gives it
+    code = os.WEXITSTATUS(waited) if waited >= 0 and os.WIFEXITED(waited) else None
+    return Sight("ended", word, reason, node, restarted, now, status=code)
 
 
 class _Node:
@@ -252,10 +268,16 @@ class _Node:
 def _nodes(_: float) -> list[_Node]:
     """Returns a node for each partition that it is in; none where nobody says."""
     try:
-        answer = ask(["sinfo", "--noheader", "--Node", f"--format={_NODES}"], LOOK_S)
+        return _asked_nodes()
     except NoAnswer:
         return []
-    lines = [line.split("|") for line in answer.out.splitlines() if answer.status == 0]
+
+
+def _asked_nodes() -> list[_Node]:
+    answer = ask(["sinfo", "--noheader", "--Node", f"--format={_NODES}"], LOOK_S)
+    if answer.status:
+        raise NoAnswer(one_line(answer.err.replace("\n", "; "), 600))
+    lines = [line.split("|") for line in answer.out.splitlines()]
     return [_Node(*line) for line in lines if len(line) == 5]
 
 

@@ -2,15 +2,40 @@
 
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from blut_resources.containment.outcome import Outcome
 from blut_resources.launchers.base import NeverStarted
+from blut_resources.launchers.scheduler import Busy
 from blut_resources.launchers.sight import Sight
+from blut_resources.launchers.transport import NoAnswer
+
+T = TypeVar("T")
 
 ASK_S = 2.0
 """Seconds between two questions whether the result is still wanted, while a job waits."""
 BUSY_S, BUSY_MOST_S = 2.0, 60.0
 """Seconds of the first wait for a scheduler that takes nothing, and of the longest."""
+
+
+def until_answered(ask: Callable[[], T], what: str, waits: Callable[[str], str]) -> T:
+    """Returns what a scheduler says, as soon as it says something: it is asked less and less often.
+
+    Args:
+        ask: raises Busy or NoAnswer where it is to be asked again.
+        what: is waited for, while it says nothing.
+        waits: see `Launcher.start`.
+
+    Raises:
+        NeverStarted: nobody wants the result any more.
+    """
+    patience = BUSY_S
+    while True:
+        try:
+            return ask()
+        except (Busy, NoAnswer) as error:
+            wait_for(f"{what} ({error})", patience, waits)
+            patience = min(2 * patience, BUSY_MOST_S)
 
 
 def wait_for(what: str, seconds: float, waits: Callable[[str], str]) -> None:

@@ -17,6 +17,7 @@ from blut_resources.containment import Enforcement
 from blut_resources.instance.instance import home_of
 from blut_resources.launchers.base import Launcher
 from blut_resources.launchers.local import LocalLauncher
+from blut_resources.launchers.watch import FILES_S
 from blut_resources.leases.lease import Lease
 from blut_resources.payloads.admission import TellingWaits
 from blut_resources.payloads.beginning import begin
@@ -27,7 +28,7 @@ from blut_resources.payloads.judging import Testimony, demand_success
 from blut_resources.payloads.leaving import leave
 from blut_resources.payloads.payload import Payload, PayloadMisspoke
 from blut_resources.payloads.reasons import EndReasons
-from blut_resources.payloads.watching import wanted, watched
+from blut_resources.payloads.watching import POLL_S, wanted, watched
 from blut_resources.runs.cancelling import time_given
 
 LOCAL = LocalLauncher()
@@ -85,7 +86,9 @@ def run_payload(
             return gauges()
 
         try:
-            for event in watched(payload.name, unit, reader, log, reasons, context.log.warning, beside):
+            poll_s = FILES_S if it.job else POLL_S
+            warn = context.log.warning
+            for event in watched(payload.name, unit, reader, log, reasons, warn, beside, poll_s):
                 said.take(event)
                 if early.hears(event):
                     unit.terminate()

@@ -26,6 +26,7 @@ def watched(
     run_ended: Callable[[], str],
     warn: Callable[[str], object],
     beside: Callable[[], list[dict[str, Any]]] = list,
+    poll_s: float = POLL_S,
 ) -> Iterator[dict[str, Any]]:
     """Yields the events of a process tree until it has ended and all that it said was heard.
 
@@ -33,13 +34,14 @@ def watched(
         run_ended: says why nobody wants its result any more; empty as long as somebody does.
         warn: told why it is ended, and that it is not contained any more.
         beside: events of ours to yield in between.
+        poll_s: seconds between two looks at what it says.
 
     Raises:
         MessageError: if a line of its messages is not one.
     """
     look_at, ended = time.monotonic() + WATCH_S, False
     while not ended or tail.behind:
-        ended = has_ended(unit, 0 if tail.behind else POLL_S)
+        ended = has_ended(unit, 0 if tail.behind else poll_s)
         log.pump()
         yield from tail.events()
         yield from beside() if not ended else ()

@@ -17,8 +17,8 @@ from blut_resources.dagster_private.compute_logs import CapturedFiles, redirecte
 from blut_resources.text import Output
 
 CLEAR = "\r\x1b[K"
-POLL_S = 0.05
-"""Seconds that a line may take from the file to the terminal."""
+POLL_S, IDLE_S = 0.05, 0.5
+"""Seconds that a line may take from the file to the terminal: soon after another, and after a long silence."""
 
 
 class MirroredLogs(CapturedFiles):
@@ -69,9 +69,12 @@ def mirrored(stream: IO[str], path: Path) -> Iterator[None]:
 def _copy(written: IO[bytes], shown: IO[bytes], ended: threading.Event) -> None:
     # on a terminal, a line that says how far a run is may stand where the next one begins
     clear, begins, harmless = CLEAR.encode() if shown.isatty() else b"", True, Output()
+    pause = POLL_S
     while True:
-        last = ended.wait(POLL_S)  # asked before the file is read: nothing comes after that
+        last = ended.wait(pause)  # asked before the file is read: nothing comes after that
+        pause = min(1.1 * pause, IDLE_S)
         while chunk := written.read(1 << 16):
+            pause = POLL_S
             with contextlib.suppress(OSError):  # nobody may be there to read it any more
                 _write(shown, (clear if begins else b"") + harmless(chunk))
             begins = chunk.endswith(b"\n")

@@ -8,6 +8,9 @@ from blut_resources.launchers.base import LOCAL, LauncherError
 from blut_resources.launchers.profiles import Profile, profiles, profiles_path
 from blut_resources.launchers.transport import NoAnswer
 
+SILENT = {"slurm": "run on a login node, or check slurm.conf"}
+"""What to do where a scheduler does not answer, by its kind."""
+
 
 class LauncherFault(NamedTuple):
     """Says what is wrong with a profile, or with the file of them.
@@ -39,7 +42,8 @@ def _look(about: str, name: str, profile: Profile) -> LauncherFault:
     from blut_resources.instance.home import find_home, store_root
     from blut_resources.launchers.checkout import CheckoutError, source_of_nodes
     from blut_resources.launchers.node import FRAMEWORK
-    from blut_resources.launchers.probe import probe
+    from blut_resources.launchers.probe import UNSEEN, probe
+    from blut_resources.launchers.schedulers import scheduler_by
 
     store = store_root(find_home())
     share = Path(profile.share) if profile.share else _there(store)
@@ -51,22 +55,31 @@ def _look(about: str, name: str, profile: Profile) -> LauncherFault:
     except CheckoutError as error:
         return LauncherFault(about, str(error), f"blut launch sync {name}")
     try:
-        there = _head(profile) if profile.kind == "ray" else ""
-        what = probe(profile, source, share)
+        there = scheduler_by(profile).about()
     except NoAnswer as error:
-        return LauncherFault(about, str(error), f"start it, or correct [{name}] in {profiles_path()}")
+        remedy = SILENT.get(profile.kind, f"start it, or correct address of [{name}] in {profiles_path()}")
+        return LauncherFault(about, f"it does not answer: {error}", remedy)
+    try:
+        what = probe(profile, source, share)
     except OSError as error:
-        return LauncherFault(about, f"{share} cannot be written: {error.strerror}", "name another `share`")
-    remedy = f"blut launch sync {name}" if "other code" in what else f"correct [{name}] in {profiles_path()}"
-    found = f"{there}its nodes see the share, and this code"
-    return LauncherFault(about, f"{there}{what}", remedy) if what else LauncherFault(about, "", "", found)
+        return LauncherFault(about, f"{share} cannot be written: {error.strerror}", _share(name, profile))
+    if not what:
+        return LauncherFault(about, "", "", f"{there}; its nodes see the share, and this code")
+    remedy = f"correct [{name}] in {profiles_path()}"
+    if "other code" in what:
+        remedy = f"blut launch sync {name}"
+    elif UNSEEN in what:
+        remedy = _share(name, profile)
+    return LauncherFault(about, f"{there}; {what}", remedy)
 
 
-def _head(profile: Profile) -> str:
-    """Returns what the head of a Ray says of itself. Raises NoAnswer."""
-    from blut_resources.launchers.ray import Ray
-
-    return f"{Ray(profile).about()}; "
+def _share(name: str, profile: Profile) -> str:
+    """Returns what to do where nodes do not see the share."""
+    said = f"is {profile.share}" if profile.share else "is not given"
+    return (
+        f"share of [{name}] in {profiles_path()} {said}: give a directory that this machine and the nodes see"
+        ' under one name, such as share = "/data", and export BLUT_STORE=/data/blut/store'
+    )
 
 
 def _there(path: Path) -> Path:

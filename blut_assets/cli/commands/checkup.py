@@ -178,7 +178,7 @@ def _launchers() -> Iterator[Finding]:
     from blut_assets.cli.commands.checked_launchers import launcher_faults
 
     for about, what, remedy, found in launcher_faults():
-        yield Finding(about, "missing" if what else "ok", what or found, remedy)
+        yield Finding(about, "broken" if what else "ok", what or found, remedy)
 
 
 def _places() -> Iterator[Finding]:

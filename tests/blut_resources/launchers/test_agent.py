@@ -128,3 +128,32 @@ def test_an_order_that_is_seen_late_is_begun(place: Path) -> None:
     order.rename(place / LAUNCH)
     assert job.communicate(timeout=60)[1] == ""
     assert job.returncode == agent.FENCED
+
+
+def test_a_job_whose_order_is_gone_does_not_hold_its_node(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(agent, "GONE_S", 0.0)
+    monkeypatch.setattr(sys, "argv", ["agent", str(place / "gone" / "unit"), "k"])
+    begun = set(place.rglob("*"))
+    assert agent.main() == agent.NOT_STARTED
+    assert "there is no order any more" in capsys.readouterr().err
+    assert set(place.rglob("*")) == begun, "it leaves nothing"
+
+
+def test_a_node_that_does_not_see_the_share_says_so_in_a_sentence_and_by_its_status(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(agent, "ORDER_S", 0.0)
+    monkeypatch.setattr(sys, "argv", ["agent", str(tmp_path / "no" / "share" / "unit"), "k"])
+    assert agent.main() == agent.NO_SHARE
+    assert f"does not see {tmp_path / 'no/share/unit'}, or cannot write there" in capsys.readouterr().err
+
+
+def test_a_share_that_goes_away_at_the_start_is_told_in_a_sentence(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["agent", str(place), "k"])
+    (place / "code.json").unlink()
+    assert agent.main() == agent.NO_SHARE
+    assert "code.json" in capsys.readouterr().err

@@ -5,7 +5,6 @@ import multiprocessing
 import os
 import queue
 import signal
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,8 @@ from typing import Any
 import pytest
 
 from blut_resources.containment.limits import Limits
-from blut_resources.launchers import gathering
-from blut_resources.launchers.base import LaunchRefused, Order, OrderedJob
+from blut_resources.launchers import gathering, waiting
+from blut_resources.launchers.base import LaunchRefused, NeverStarted, Order, OrderedJob
 from blut_resources.launchers.files import LAUNCH
 from blut_resources.launchers.gathering import ArrayTask, AtWork, Gathering, NoArray
 from blut_resources.launchers.scheduler import Busy
@@ -22,6 +21,12 @@ from blut_resources.leases.lease import Needs
 from blut_resources.machine import wire
 
 CONTEXT = multiprocessing.get_context("fork")
+
+
+@pytest.fixture(autouse=True)
+def _is_in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathering, "POLL_S", 0.02)
+    monkeypatch.setattr(waiting, "BUSY_S", 0.02)
 
 
 class Cluster:
@@ -68,10 +73,8 @@ def trial(
 ) -> None:
     """What one process of a sweep does."""
 
-    def pause(what: str, seconds: float) -> None:
-        time.sleep(0.02)
-        if run == withdraws:
-            raise KeyboardInterrupt
+    def waits(what: str) -> str:
+        return "it is not wanted" if run == withdraws else ""
 
     launch: dict[str, Any] = {"key": f"key-{run}"}
     member = Gathering(root, lambda: at_work).join(order(root, run), launch, alike)
@@ -79,10 +82,10 @@ def trial(
         "whoever comes later looks for it by that"
     )
     try:
-        heard.put((run, member.job(cluster.submit, cluster.find, pause)))
+        heard.put((run, member.job(cluster.submit, cluster.find, waits)))
     except LaunchRefused as error:
         heard.put((run, str(error)))
-    except KeyboardInterrupt:
+    except NeverStarted:
         heard.put((run, f"withdrawn {member.withdraw()}"))
 
 

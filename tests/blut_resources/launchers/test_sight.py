@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from blut_resources.launchers import sight as module
+from blut_resources.launchers.files import NO_SHARE
 from blut_resources.launchers.sight import Ends, Sight
 
 MIB = 1 << 20
@@ -106,3 +107,10 @@ def test_one_empty_answer_is_not_an_end_and_neither_are_many_while_it_lives(
     assert ends.outcome(None, gone, 0) is None, "there are signs of life"
     found = ends.outcome(None, gone, 10)
     assert found and found.kind == "lost"
+
+
+def test_a_job_that_could_write_nothing_is_lost_at_once_and_its_node_is_named() -> None:
+    ends, now = Ends(None), ended("FAILED", reason="NonZeroExitCode", status=NO_SHARE)
+    ends.seen(now)
+    found = ends.outcome(None, now, 0)
+    assert found and found.kind == "lost" and "n1 does not see its place on the share" in found.describe()

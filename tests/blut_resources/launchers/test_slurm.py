@@ -157,13 +157,15 @@ def test_what_is_never_taken_is_told_in_the_words_of_slurm(command: Any, tmp_pat
 def test_a_look_tells_what_is_missing_from_what_has_ended(command: Any) -> None:
     command(
         "squeue",
-        "7|PENDING|Priority||0|2026-12-01T08:00:00|\n8|RUNNING|None|n1|1|2026-12-01T07:00:00|\n"
-        "9|OUT_OF_MEMORY|OutOfMemory|n2|0|N/A|\n10|PENDING|BeginTime||2|N/A|\n",
+        "7|PENDING|Priority||0|2026-12-01T08:00:00|0|\n8|RUNNING|None|n1|1|2026-12-01T07:00:00|0|\n"
+        "9|OUT_OF_MEMORY|OutOfMemory|n2|0|N/A|9|\n10|PENDING|BeginTime||2|N/A|0|\n"
+        "12|FAILED|NonZeroExitCode|n1|0|N/A|24576|\n",
     )
-    found = Slurm(Profile(kind="slurm")).look(["7", "8", "9", "10", "11"])
-    assert [found[job].state for job in ("7", "8", "9", "10", "11")] == [
-        *("waiting", "running", "ended", "waiting", "unknown")
+    found = Slurm(Profile(kind="slurm")).look(["7", "8", "9", "10", "11", "12"])
+    assert [found[job].state for job in ("7", "8", "9", "10", "11", "12")] == [
+        *("waiting", "running", "ended", "waiting", "unknown", "ended")
     ]
+    assert (found["9"].status, found["12"].status) == (None, 96), "as wait(2) gives it"
     assert found["7"].reason == "Priority, starts at 2026-12-01T08:00:00"
     assert (found["8"].node, found["8"].restarts, found["10"].reason) == ("n1", 1, "BeginTime")
 
