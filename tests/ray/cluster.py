@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -84,10 +85,18 @@ class RayCluster:
             return b"ray_version" in _all_of(one)
         return False
 
+    def ask(self, path: str, data: bytes | None = None) -> bytes:
+        """What its dashboard answers."""
+        with urllib.request.urlopen(f"{self.address}{path}", data, timeout=60) as answer:
+            return answer.read()
+
     def kill_second(self) -> None:
         """Let the second node die, and nothing of what runs on it."""
-        raylets = [pid for pid in self._pids() if "raylet/raylet" in _command(pid)]
-        os.kill(max(raylets, key=_started), signal.SIGKILL)
+        os.kill(max(self.pids("raylet/raylet"), key=_started), signal.SIGKILL)
+
+    def pids(self, *words: str) -> list[int]:
+        """The processes in it whose command has these words."""
+        return [pid for pid in self._pids() if all(word in _command(pid) for word in words)]
 
     def _pids(self) -> list[int]:
         inside = _space(self._machine.pid, "pid_for_children")

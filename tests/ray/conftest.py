@@ -1,5 +1,6 @@
 """Fixtures: one Ray a session, and an instance whose payloads are its jobs."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,19 @@ class RayScene(Scene):
     def job(self, **args: Any) -> list[str]:
         """The command that makes the chain as jobs."""
         return self.recipe(launcher="cluster", **args)
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """What the head knows of the jobs of this scene, by their ids."""
+        known = json.loads(self.cluster.ask("/api/jobs/"))
+        mine = [job for job in known if str(self.home) in (job["metadata"] or {}).get("blut", "")]
+        return sorted(mine, key=lambda job: job["submission_id"])
+
+    def close(self) -> None:
+        """End what a failed test has left, and its jobs: they hold what the next test needs."""
+        super().close()
+        for job in self.jobs():
+            if job["status"] in ("PENDING", "RUNNING"):
+                self.cluster.ask(f"/api/jobs/{job['submission_id']}/stop", b"")
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,9 @@ dir=$1 bin=$2
 mount --make-rprivate /
 mount -t tmpfs -o mode=1777 tmpfs /dev/shm
 ip link set lo up
-# a job that has waited so long without a place is FAILED; the usual 900 s are too long for a test
-export RAY_JOB_START_TIMEOUT_SECONDS=15
+# A job that has waited so long without a place is FAILED; the usual 900 s are too long for a test. What has a place
+# needs half a minute of it on a busy machine.
+export RAY_JOB_START_TIMEOUT_SECONDS=60
 export RAY_USAGE_STATS_ENABLED=0 RAY_COLOR_PREFIX=0 NO_COLOR=1 PATH="$bin:$PATH"
 common=(--node-ip-address=127.0.0.1 --object-store-memory=100000000 --disable-usage-stats)
 # without a limit of its own it would take what the tests leave for everything

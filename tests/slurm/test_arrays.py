@@ -43,7 +43,9 @@ def places(scene: SlurmScene) -> dict[str, Path]:
 
 
 def progress(scene: SlurmScene) -> list[str]:
-    return [str(run["progress"]) for run in json.loads(scene.blut("jobs", "--json").stdout)]
+    (record,) = scene.home.glob("sweeps/*")
+    listed = scene.blut("jobs", "--json", "--sweep", record.name).stdout
+    return [str(run["progress"]) for run in json.loads(listed)]
 
 
 def models(scene: Scene) -> set[str]:
