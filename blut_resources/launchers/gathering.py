@@ -8,7 +8,7 @@ whoever goes on after the death of that one looks for the array before submittin
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -132,10 +132,17 @@ class Gathering:
             write_durable(order.place / LAUNCH, launch)
             member = {"place": str(order.place), "key": launch["key"], "holder": _me()}
             one |= {"next": number + 1, "arrived": now, "members": {**one["members"], str(number): member}}
-            came = [run for run in known["came"].get(order.name, []) if run in runs]
-            known |= {"rounds": rounds, "came": {**known["came"], order.name: [*came, order.job.run]}}
+            known["rounds"] = rounds
+            _note_coming(known, order.name, order.job.run, runs)
         self.end_turn()
         return GatheredOrder(self, key, str(number))
+
+    def go_on(self, stage: str, run: str) -> None:
+        """Say that a trial orders nothing of a stage, since it goes on with a job that is there."""
+        self.end_turn()
+        runs = self._at_work().runs
+        with self.opened() as known:
+            _note_coming(known, stage, run, runs)
 
     def stand_aside(self, run: str, whose: str) -> None:
         """Say that a trial waits for what another one computes; ``whose`` begins with the run of that one."""
@@ -267,6 +274,11 @@ def _submitted(
         return {"alone": True}
     except LaunchRefused as error:
         return {"refused": str(error)}
+
+
+def _note_coming(known: dict[str, Any], stage: str, run: str, runs: Collection[str]) -> None:
+    """Note that a trial is not on its way to a stage any more, and forget those that have ended."""
+    known["came"][stage] = [*(one for one in known["came"].get(stage, []) if one in runs), run]
 
 
 def _me() -> str:

@@ -11,6 +11,7 @@ import dagster as dg
 from blut_resources.containment.backends.base import LOG
 from blut_resources.instance.instance import home_of
 from blut_resources.launchers.base import Launched, Launcher
+from blut_resources.launchers.gathering import gathering
 from blut_resources.launchers.gauges import Gauges
 from blut_resources.launchers.remote_unit import RemoteUnit
 from blut_resources.leases.lease import Lease
@@ -96,6 +97,8 @@ def begin(
     else:
         context.log.info(f"{payload.name}: taken over from a run that died; it was never interrupted")
         unit = orphan
+        if others := gathering():
+            others.go_on(payload.name, payload.run)
     if isinstance(unit, RemoteUnit):
         jobs.append(unit)
     held.enter_context(unit)

@@ -18,7 +18,7 @@ from blut_resources.text import Output
 
 CLEAR = "\r\x1b[K"
 POLL_S, IDLE_S = 0.05, 0.5
-"""Seconds that a line may take from the file to the terminal: soon after another, and after a long silence."""
+"""Seconds that a line may take from the file to the terminal: after another one, and after a long silence."""
 
 
 class MirroredLogs(CapturedFiles):

@@ -61,7 +61,7 @@ class RayCluster:
     def boot(self) -> None:
         """Wait for it, and open the door to its dashboard."""
         try:
-            until((self.dir / "ready").exists, 120, "both nodes of Ray are up", 0.2)
+            until((self.dir / "ready").exists, 300, "both nodes of Ray are up", 0.2)
         except AssertionError as error:
             logs = "\n".join(p.read_text(errors="replace")[-1500:] for p in self.dir.glob("*.log"))
             raise AssertionError(f"{error}\n{logs}") from None

@@ -20,7 +20,11 @@ def line(scene: SlurmScene) -> dict[str, str]:
 def test_nodes_that_see_the_share_and_this_code_are_ok(scene: SlurmScene) -> None:
     found = line(scene)
     assert found["state"] == "ok", found
+    assert found["found"].startswith("Slurm, nodes: 3, at most CPU 2, memory ")
     assert not list(scene.root.rglob(".blut-probe-*"))
+    scene.cluster.kill_controller()
+    found = line(scene)
+    assert (found["state"], found["remedy"]) == ("broken", "run on a login node, or check slurm.conf"), found
 
 
 @pytest.mark.heavy

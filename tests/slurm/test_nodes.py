@@ -1,6 +1,7 @@
 """Nodes that are lost, come back, or start a job twice: one attempt counts, and it is the newest."""
 
 import json
+import subprocess
 import time
 from pathlib import Path
 
@@ -106,6 +107,25 @@ def test_a_node_is_switched_off_and_the_job_is_not_requeued(scene: SlurmScene) -
     scene.cluster.stop_node("n3")
     assert process.wait(120) == 1
     assert "NODE_FAIL" in scene.said() and "n3" in scene.said(), scene.said()
+
+
+@pytest.mark.heavy
+def test_a_node_that_does_not_see_the_share_is_named_by_its_run_and_by_doctor(scene: SlurmScene) -> None:
+    scene.profile(options=["--nodelist=n3"])
+    store = scene.home / "store"
+    store.mkdir()
+    hide = scene.cluster.command(["mount", "-t", "tmpfs", "tmpfs", str(store)], "n3")
+    subprocess.run(hide, check=True)
+    try:
+        rows = json.loads(scene.blut("doctor", "--json").stdout)
+        assert scene.run(scene.job(epochs=EPOCHS, retries=0)) == 1
+    finally:
+        scene.cluster.stop_node("n3")
+    (found,) = [row for row in rows if row["about"] == "launcher cluster"]
+    assert f"a job on n3 did not see {store}" in found["found"]
+    assert found["state"] == "broken" and "share of [cluster]" in found["remedy"]
+    assert "n3 does not see its place on the share, or cannot write there" in scene.said(), scene.said()
+    assert scene.starts() == 0
 
 
 @pytest.mark.heavy

@@ -175,3 +175,18 @@ def test_so_many_come_at_once_and_who_has_ordered_makes_room(tmp_path: Path) -> 
     assert [one.take_turn() for one in several] == [True] * gathering.TURNS + [False]
     several[0].join(order(tmp_path, "r0"), {"key": "k"}, "same")
     assert several[-1].take_turn()
+
+
+def test_who_goes_on_with_a_job_makes_room_and_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("QUIET_S", "MOST_S"):
+        monkeypatch.setattr(gathering, name, 1e9)
+    cluster, heard = Cluster(tmp_path / "log"), CONTEXT.Queue()
+    at_work = AtWork(2, {"r0", "r1"})
+    several = [Gathering(tmp_path, lambda: at_work) for _ in range(gathering.TURNS + 1)]
+    assert [one.take_turn() for one in several] == [True] * gathering.TURNS + [False]
+    several[0].go_on("book/asset", "r1")
+    assert several[-1].take_turn()
+    trial(tmp_path, "r0", "same", at_work, cluster, heard)
+    assert heard.get(timeout=10) == ("r0", None)
