@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pytest
 
 from blut_assets.stages import reuse
 from tests.e2e.box import BLUT
@@ -81,6 +82,7 @@ def test_lost_nodes_and_requeues_cost_no_epoch_and_no_other_trial_anything(
     assert models(scene) == models(here)
 
 
+@pytest.mark.heavy
 def test_who_takes_longer_than_the_cluster_waits_is_cancelled_and_goes_on_from_its_checkpoint(
     scene: SlurmScene,
 ) -> None:
@@ -101,6 +103,7 @@ def test_who_takes_longer_than_the_cluster_waits_is_cancelled_and_goes_on_from_i
     assert scene.starts() == 1 and scene.happened(RESUMED)
 
 
+@pytest.mark.heavy
 def test_what_a_dead_sweep_has_left_is_listed_ended_one_by_one_and_taken_over(scene: SlurmScene) -> None:
     process = at_gate(scene)
     process.send_signal(signal.SIGKILL)
