@@ -274,3 +274,4 @@ class RemoteUnit:
         if wish != self._pressed:
             self._scheduler.end(self.job, at_once=at_once)
             self._pressed = wish
+            self._ends.told_at = time.monotonic() if at_once else 0.0

@@ -49,10 +49,12 @@ class Ends:
     Attributes:
         memory: bytes that the job may use, what holds the payload there included; None if nobody said.
         cancelled: whether the run has asked for its end.
+        told_at: when its scheduler was told to end it at once, by the monotonic clock; 0 if it was not.
     """
 
     memory: int | None
     cancelled: bool = False
+    told_at: float = 0.0
     _said_at: float = 0.0
     _ended_at: float = 0.0
     _missed_at: float = 0.0
@@ -80,6 +82,9 @@ class Ends:
         self._said_at = 0.0
         if sight.state == "ended":
             return self._of_word(sight, time.monotonic() - self._ended_at)
+        if self.told_at and sight.state == "waiting" and sight.at > self.told_at + SETTLE_S:
+            # Ray ends what has no place yet when it has one
+            return Outcome("cancelled", detail="it waited, and its scheduler was told to end it")
         missed_s = time.monotonic() - self._missed_at if self._missed_at else 0.0
         if self._missed >= LOOKS and min(missed_s, quiet_s) > LOST_S:
             return Outcome("lost", detail="its scheduler does not know the job any more")

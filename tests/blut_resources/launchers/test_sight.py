@@ -114,3 +114,10 @@ def test_a_job_that_could_write_nothing_is_lost_at_once_and_its_node_is_named() 
     ends.seen(now)
     found = ends.outcome(None, now, 0)
     assert found and found.kind == "lost" and "n1 does not see its place on the share" in found.describe()
+
+
+def test_what_waits_on_though_its_scheduler_was_told_to_end_it_is_not_waited_for() -> None:
+    ends, soon = Ends(None, cancelled=True, told_at=100.0), Sight("waiting", "PENDING", at=101.0)
+    assert ends.outcome(None, soon, 0) is None
+    found = ends.outcome(None, soon._replace(at=100.5 + module.SETTLE_S), 0)
+    assert found and found.kind == "cancelled"
