@@ -7,6 +7,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -19,42 +20,58 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AHEAD_S = 60.0
 """By how much clocks of machines that share a home may differ without a word."""
 DAY = "%Y-%m-%d"
-NARROWEST = 12
-"""Characters below which no column of a table is narrowed."""
+NARROWEST = 20
+"""Characters of a line of a table at least, on however narrow a terminal."""
+PROSE = 30
+"""Characters below which a column of several words is not narrowed."""
+GAP, INDENT, NOTHING = "  ", "    ", "-"
 
 
 def columns(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Returns rows as aligned text with a header.
+    """Returns rows as aligned text with a header, no line wider than the terminal, or 80 without one.
 
-    On a terminal a line fits: cells are wrapped between words, and where that is not enough a word ends in an
-    ellipsis.
+    Cells are wrapped between words. Where that is not enough, the widest columns but the first stand below
+    each row, by their names. Nothing is left out: a word longer than a line goes on in the next.
     """
     table = [list(rows[0]), *([_cell(value) for value in row.values()] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    if sys.stdout.isatty():
-        widths = _fitted(table, widths, shutil.get_terminal_size().columns)
-    return "\n".join(
-        "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip()
-        for cells in table
-        for line in _wrapped(cells, widths)
-    )
+    room = max(NARROWEST, shutil.get_terminal_size().columns)
+    widths, least = _widths(table)
+    inside = _inside(widths, least, room)
+    widths = _fitted([widths[i] for i in inside], [least[i] for i in inside], room)
+    lines: list[str] = []
+    for place, cells in enumerate(table):
+        for line in _wrapped([cells[i] for i in inside], widths):
+            lines.append(GAP.join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip())
+        for i in range(len(cells)) if place else ():
+            if i not in inside and cells[i] != NOTHING:
+                indented = {"initial_indent": INDENT, "subsequent_indent": 2 * INDENT}
+                lines += _lines(f"{table[0][i]}: {cells[i]}", room, **indented)
+    return "\n".join(lines)
 
 
-def _fitted(table: Sequence[Sequence[str]], widths: Sequence[int], room: int) -> list[int]:
-    """Fit columns: text gives way first, as far as its words stay whole; a column of names is the last to."""
-    fitted, columns = list(widths), list(zip(*table, strict=True))
-    words = [max(len(word) for cell in column for word in cell.split()) for column in columns]
-    is_text = [any(" " in cell for cell in column[1:]) for column in columns]
-    for least in (
-        [max(NARROWEST, longest) for longest in words],
-        [NARROWEST if text else width for text, width in zip(is_text, widths, strict=True)],
-        [NARROWEST] * len(widths),
-    ):
-        while sum(fitted) + 2 * (len(fitted) - 1) > room:
-            wide = [i for i in range(len(fitted)) if fitted[i] > least[i]]
-            if not wide:
-                break
-            fitted[max(wide, key=lambda i: fitted[i])] -= 1
+def _widths(table: Sequence[Sequence[str]]) -> tuple[list[int], list[int]]:
+    """Returns how wide each column is, and how wide it is at least: as its longest word, and prose is not
+    squeezed into a word a line.
+    """
+    columns = [*zip(*table, strict=True)]
+    widths = [max(map(len, column)) for column in columns]
+    words = [max((len(word) for cell in column for word in cell.split()), default=0) for column in columns]
+    return widths, [max(word, min(width, PROSE)) for word, width in zip(words, widths, strict=True)]
+
+
+def _inside(widths: Sequence[int], least: Sequence[int], room: int) -> list[int]:
+    """Returns the columns that stand side by side."""
+    inside = [*range(len(widths))]
+    while len(inside) > 1 and sum(least[i] + len(GAP) for i in inside) - len(GAP) > room:
+        inside.remove(max(inside[1:], key=lambda i: widths[i]))
+    return inside
+
+
+def _fitted(widths: Sequence[int], least: Sequence[int], room: int) -> list[int]:
+    """Narrow the widest columns until all of them fit; one that is alone may be broken."""
+    fitted = [min(width, room) for width in widths]
+    while sum(fitted) + len(GAP) * (len(fitted) - 1) > room:
+        fitted[max((i for i in range(len(fitted)) if fitted[i] > least[i]), key=lambda i: fitted[i])] -= 1
     return fitted
 
 
@@ -63,16 +80,14 @@ def _wrapped(cells: Sequence[str], widths: Sequence[int]) -> Iterator[tuple[str,
     yield from itertools.zip_longest(*parts, fillvalue="")
 
 
-def _lines(cell: str, width: int) -> list[str]:
-    if len(cell) <= width:
+def _lines(cell: str, width: int, **indented: str) -> list[str]:
+    if len(cell) <= width and not indented:
         return [cell]
-    lines = textwrap.wrap(cell, width, break_long_words=False, break_on_hyphens=False)
-    # the rest of a name on the next line would be taken for another one
-    return [line if len(line) <= width else f"{line[: width - 1]}…" for line in lines]
+    return textwrap.wrap(cell, width, break_on_hyphens=False, **indented)
 
 
 def _cell(value: Any) -> str:
-    return "-" if value in (None, "") else one_line(value)
+    return NOTHING if value in (None, "") else one_line(value)
 
 
 def listing(rows: Sequence[Mapping[str, Any]], as_json: bool, nothing: str) -> None:
@@ -81,6 +96,19 @@ def listing(rows: Sequence[Mapping[str, Any]], as_json: bool, nothing: str) -> N
         print_json(list(rows))
     else:
         typer.echo(columns(rows) if rows else nothing)
+
+
+def as_next(commands: Mapping[str, str]) -> str:
+    """Returns commands to type next, each with what it does, as this one was typed: ``blut``, or its path."""
+    typed = sys.argv[0] if Path(sys.argv[0]).name == "blut" and not _is_on_path(sys.argv[0]) else "blut"
+    shown = {command.replace("blut", typed, 1): what for command, what in commands.items()}
+    width = max(map(len, shown))
+    return "\n".join(["next:", *(f"  {command:{width}}  {what}" for command, what in shown.items())])
+
+
+def _is_on_path(command: str) -> bool:
+    found = shutil.which("blut")
+    return found is not None and Path(found).resolve() == Path(command).resolve()
 
 
 def print_json(value: Any) -> None:

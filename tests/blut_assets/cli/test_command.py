@@ -256,38 +256,45 @@ def test_the_doctor_is_alarmed_by_a_broken_cookbook_and_an_unwritable_home(tmp_p
     assert len(refused.stderr.splitlines()) == 1, "no stack trace"
 
 
-def test_a_table_fits_the_terminal_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    row = {
-        "argument": "limits",
-        "allowed": "object with memory_max, tasks_max",
-        "meaning": "of each payload " * 5,
-    }
-    (header, whole) = columns([row]).splitlines()
-    assert len(whole) > 100 and header.startswith("argument")
-    monkeypatch.setenv("COLUMNS", "60")
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    lines = columns([row]).splitlines()
-    assert len(lines) > 3 and all(len(line) <= 60 for line in lines)
-    assert sorted(" ".join(lines[1:]).split()) == sorted(whole.split())
+TRIAL = {
+    "trial": "12",
+    "args": "edf_root=/home/some.body/recordings/of-the-long-study/2026-11-30/sub-001_task-rest_eeg.edf",
+    "state": "compute",
+    "computes": "lma_corpus, split_manifest, training_windows, mae_checkpoint, joint_checkpoint, verdict",
+    "last cost": "not known",
+    "peak": "1.5 GiB",
+    "leases": "2 CPUs, 1.5 GiB of memory and GPU 0 with 8 GiB",
+}
+RUN = {
+    "id": "3fa2c0de",
+    "asset": "lamquant/joint_codec_leaderboard",
+    "takes": "joint_checkpoint, SmolLM2-135M-Instruct-GGUF",
+    "reason": "its input lamquant/joint_checkpoint has another digest than the one it was made of",
+    "why": "",
+}
 
 
-@pytest.mark.parametrize("width", [100, 80, 60])
-def test_a_name_in_a_table_is_whole_or_ends_in_an_ellipsis(
-    monkeypatch: pytest.MonkeyPatch, width: int
+@pytest.mark.parametrize("width", [None, 200, 100, 80, 60, 40])
+@pytest.mark.parametrize("row", [TRIAL, RUN], ids=["trial", "run"])
+def test_a_table_fits_the_terminal_and_loses_nothing(
+    monkeypatch: pytest.MonkeyPatch, row: dict[str, str], width: int | None
 ) -> None:
-    monkeypatch.setenv("COLUMNS", str(width))
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    row = {
-        "id": "3fa2c0de",
-        "asset": "lamquant/joint_codec_leaderboard",
-        "takes": "joint_checkpoint, SmolLM2-135M-Instruct-GGUF",
-        "reason": "its input lamquant/joint_checkpoint has another digest than the one it was made of",
-    }
-    shown = columns([row])
-    assert all(len(line) <= width for line in shown.splitlines())
-    names = [word for cell in row.values() for word in cell.split()]
-    assert [word for word in shown.split()[4:] if word not in names and not word.endswith("…")] == []
-    assert ({"3fa2c0de", row["asset"]} <= {*shown.split()}) == (width > 60)
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if width:
+        monkeypatch.setenv("COLUMNS", str(width))
+    shown = columns([row, {**row, next(iter(row)): "other"}])
+    assert all(len(line) <= (width or 80) for line in shown.splitlines())
+    for cell in row.values():
+        assert all(word in shown.split() for word in cell.split() if len(word) <= (width or 80) - 8)
+    assert row["args" if "args" in row else "asset"] in "".join(shown.split()), "a long name goes on"
+    assert (len(shown.splitlines()) == 3) == (width == 200 and row is RUN)
+
+
+def test_what_stands_below_a_row_has_its_name_and_nothing_empty_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    rows = columns([RUN, {**RUN, "reason": ""}]).splitlines()
+    assert [line.split() for line in rows[:2]] == [["id", "asset", "why"], ["3fa2c0de", RUN["asset"], "-"]]
+    assert [line.split(":")[0] for line in rows if ":" in line] == ["    takes", "    reason", "    takes"]
 
 
 def test_the_command_imports_no_rich() -> None:
