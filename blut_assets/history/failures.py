@@ -12,6 +12,7 @@ from blut_resources.runs.deadline import WORD
 from blut_resources.runs.pruning import WORD as PRUNED
 
 INTERRUPTION = dg.DagsterExecutionInterruptedError.__name__
+CANCELLED = "cancelled"
 STOPPED = "interrupted"
 """What is said of a step that Ctrl-C or SIGTERM ended."""
 
@@ -40,6 +41,19 @@ def failure_of(instance: dg.DagsterInstance, run_id: str) -> Failure:
         if not is_of_database(error):
             raise
         return Failure("failure", f"nobody knows why: {unreadable(instance, run_id, error)}")
+
+
+def ended_as(instance: dg.DagsterInstance, run: dg.DagsterRun) -> tuple[str, str]:
+    """Returns how a run stands, in a word, and of a failed one why.
+
+    The word is Dagster's, but where the manifest knows better: `Failure`'s for a run that was interrupted, or
+    ended as it was to.
+    """
+    state, why = run.status.value.lower(), ""
+    if run.is_failure:
+        kind, why = failure_of(instance, run.run_id)
+        state = kind if kind in (CANCELLED, WORD, PRUNED) else state
+    return CANCELLED if run.status is dg.DagsterRunStatus.CANCELED else state, why
 
 
 def unreadable(instance: dg.DagsterInstance, run_id: str, error: Exception) -> str:

@@ -220,5 +220,5 @@ def test_a_cancel_ends_a_run_whose_home_is_full(bed: Bed, size: str) -> None:
         free(place)
         bed.assert_sound()
         (run,) = json.loads(bed.blut("jobs", "--json")[1])
-        assert run["state"] in ("canceled", "failure")
+        assert run["state"] in ("cancelled", "failure")
         assert bed.reported() == {1, 2} == bed.tabled()

@@ -162,31 +162,25 @@ def _row(instance: "dg.DagsterInstance", record: Any) -> dict[str, Any]:
 
 def _progress(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> tuple[str, str]:
     """Says how a run stands, in a word, and in one line who it waits for or the asset at work and its
-    newest epoch; of a failed one, why.
+    newest epoch; of a failed one, why; of a cancelled one, how far it had come.
     """
-    from blut_assets.history.failures import unreadable
+    from blut_assets.history.failures import CANCELLED, ended_as, unreadable
     from blut_resources.instance.damage import is_of_database
+    from blut_resources.instance.instance import home_of
 
     state = run.status.value.lower()
     try:
-        if run.is_failure:
-            return _end(instance, run, state)
-        return state, _how_far(instance, run)
+        state, why = ended_as(instance, run)
+        goes_on = run.is_failure and _left_by_run(home_of(instance)).get(run.run_id)
+        if goes_on:
+            return state, f"{goes_on} goes on without it; the same command takes it over"
+        if state == CANCELLED or not run.is_failure:
+            return state, _how_far(instance, run)
+        return state, next(iter(why.splitlines()), "")
     except Exception as error:
         if not is_of_database(error) and not isinstance(error, UNREADABLE):
             raise
         return state, unreadable(instance, run.run_id, error)
-
-
-def _end(instance: "dg.DagsterInstance", run: "dg.DagsterRun", state: str) -> tuple[str, str]:
-    from blut_assets.history.failures import failure_of
-    from blut_resources.instance.instance import home_of
-
-    found = failure_of(instance, run.run_id)
-    why = next(iter(found.why.splitlines()), "")
-    if goes_on := _left_by_run(home_of(instance)).get(run.run_id):
-        why = f"{goes_on} goes on without it; the same command takes it over"
-    return (found.kind if found.kind in ("deadline", "pruned") else state), why
 
 
 @functools.cache

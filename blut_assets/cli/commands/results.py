@@ -101,17 +101,18 @@ def _first(why: str) -> str:
 def results_of(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> dict[str, Any]:
     """Returns state, times, artifacts and checks of a run, as plain values."""
     from blut_assets.cli.run.lookup import checks_of, made_by, title_of
-    from blut_assets.history.failures import failure_of
+    from blut_assets.history.failures import ended_as
     from blut_assets.history.partitions import partition_of_run
     from blut_assets.history.took import took
 
     record = instance.get_run_record_by_id(run.run_id)
+    state, why = ended_as(instance, run)
     return {
         "run": run.run_id,
         "recipe": title_of(run),
         "partition": str(partition_of_run(run.tags) or ""),
-        "state": run.status.value.lower(),
-        "why": failure_of(instance, run.run_id).why if run.is_failure else "",
+        "state": state,
+        "why": why,
         "seconds": took(instance, record) if record else None,
         "artifacts": [_artifact(instance, event) for event in made_by(instance, run.run_id).values()],
         "checks": checks_of(instance, run.run_id),

@@ -95,7 +95,17 @@ def test_a_detached_run_is_cancelled_and_resumed_and_a_killed_one_is_not_followe
     os.kill(pid, signal.SIGKILL)
     followed = away.blut("log", "-f", run_id)
     assert followed.returncode == 1 and "died" in followed.stdout, followed
-    assert states(away)[:2] == ["failure", "canceled"]
+    away.behave(gate=str(away.root / "never"))
+    third = json.loads(away.blut("plan", "resume", run_id, "--detach", "--json").stdout)
+    os.kill(third["pid"], signal.SIGTERM)
+    assert away.blut("log", "-f", third["run_id"]).returncode == 130
+    manifest = json.loads((away.home / "runs" / third["run_id"] / "manifest.json").read_text())
+    assert (
+        states(away)[:3]
+        == [manifest["outcome"], "failure", "cancelled"]
+        == ["cancelled", "failure", "cancelled"]
+    )
+    assert json.loads(away.blut("results", third["run_id"], "--json").stdout)["state"] == "cancelled"
 
 
 def test_lines_of_another_day_are_below_its_date_and_what_is_ahead_of_the_clock_is_said(
