@@ -2,7 +2,9 @@
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
 
 import dagster as dg
 
@@ -19,6 +21,13 @@ from blut_resources.store.gc import NEWEST, CollectReport, collect
 from blut_resources.text import one_line
 from blut_resources.working import all_out_of_sight
 
+Needed = Callable[[Path], set[str]]
+"""Returns the digests that something in a home needs, beside its history and its registry."""
+
+
+def _nothing(_home: Path) -> set[str]:
+    return set()
+
 
 def reachable(
     instance: dg.DagsterInstance,
@@ -27,6 +36,7 @@ def reachable(
     *,
     noted: bool = True,
     known: KnownHistory | None = None,
+    needed: Needed = _nothing,
 ) -> set[str]:
     """Returns the digests of the newest results of each asset and partition, of all that is promoted,
     and of what they were made of.
@@ -36,9 +46,11 @@ def reachable(
         retiring: a registered version that is taken for retired.
         noted: also by the notes of the store, for runs that were deleted.
         known: what has read the history already.
+        needed: of a home, what else stays.
     """
     made_by, made_of = _history(_events(known or KnownHistory(instance), noted))
     roots = ModelRegistry(store_of(instance).root / "registry").promoted_digests(retiring)
+    roots |= needed(home_of(instance))
     for digests in made_by.values():
         roots |= set(digests[:newest])
     return _closure(roots, made_of)
@@ -80,10 +92,12 @@ def _closure(roots: Iterable[str], made_of: dict[str, set[str]]) -> set[str]:
     return kept
 
 
-def freed_by_retiring(instance: dg.DagsterInstance, version: Registration, newest: int = NEWEST) -> int:
+def freed_by_retiring(
+    instance: dg.DagsterInstance, version: Registration, newest: int = NEWEST, needed: Needed = _nothing
+) -> int:
     """Returns the bytes in the store that are kept there for a registered version alone."""
-    known = KnownHistory(instance)
-    freed = reachable(instance, newest, known=known) - reachable(instance, newest, version, known=known)
+    kept = partial(reachable, instance, newest, known=KnownHistory(instance), needed=needed)
+    freed = kept() - kept(version)
     return sum(i.n_bytes for i in store_of(instance).list() if i.digest in freed and not i.external)
 
 
@@ -96,6 +110,7 @@ def collect_garbage(
     max_bytes: int | None = None,
     even_recent: bool = False,
     known: KnownHistory | None = None,
+    needed: Needed = _nothing,
 ) -> CollectReport:
     """Remove stored bytes that nothing reaches, nothing uses, and nobody touched within the last hour.
 
@@ -104,6 +119,7 @@ def collect_garbage(
         max_bytes: of what may go, only until the store holds no more than that, the longest unused first.
         even_recent: also what was touched within the last hour, but not since a run began that goes on.
         known: what has read the history already.
+        needed: of each home that uses the store, what else stays.
 
     Raises:
         ValueError: if ``newest`` is below 1, an instance that keeps its results in the same store cannot be
@@ -127,7 +143,8 @@ def collect_garbage(
         histories = [(one, known if known and one is instance else KnownHistory(one)) for one in all_]
         if not unknown:
             _refuse_without_history(histories, store)
-        keep = {digest for one, knows in histories for digest in reachable(one, newest, known=knows)}
+        reached = (reachable(one, newest, known=knows, needed=needed) for one, knows in histories)
+        keep = set[str]().union(*reached)
     return collect(store, keep, dry_run=dry_run, max_bytes=max_bytes, recent_from=since)
 
 

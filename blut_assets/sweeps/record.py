@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from blut_resources.boxes.locks import Hold, hold
-from blut_resources.files.durable import explained, file_lock, write_atomic
+from blut_resources.files.durable import explained, file_lock, remove_tree, write_atomic
 from blut_resources.machine import liveness
 
 SWEEPS, HEAD, TRIALS, RUNNING, OUTPUT = "sweeps", "sweep.json", "trials.jsonl", ".running", "output.log"
-LOCK = ".lock"
+LOCK, GONE = ".lock", ".gone-"
 SCHEMA = "blut.sweep.v1"
 SWEEP_TAG, TRIAL_TAG, OVERRIDES_TAG = "blut/sweep", "blut/trial", "blut/overrides"
 SEARCH_TAG = "blut/search"
@@ -131,6 +131,11 @@ class SweepRecord:
         """
         said = {"schema": SCHEMA, "id": self.id, **head}
         write_atomic(self.place / HEAD, json.dumps(said, indent=1, default=str).encode())
+
+    def touched(self) -> float:
+        """Returns when it was written to last, in seconds since 1970."""
+        trials = self.place / TRIALS
+        return (trials if trials.exists() else self.place / HEAD).stat().st_mtime
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -263,6 +268,20 @@ class SweepRecord:
             (self.place / RUNNING).unlink(missing_ok=True)
             return liveness.Mark(self.place / RUNNING)
 
+    def remove(self) -> bool:
+        """Remove all that is known of it; False, and nothing is, while somebody leads it.
+
+        Raises:
+            StoreError: as `alone`.
+        """
+        with self.alone() as alone:
+            if self.leads() != "no":
+                return False
+            alone.refuse_lost()
+            gone = self.place.rename(self.place.with_name(f"{GONE}{self.id}"))
+        remove_tree(gone)
+        return True
+
     def leads(self) -> liveness.Answer:
         """Says whether somebody leads it, or works for it."""
         return liveness.marked(self.place / RUNNING) if (self.place / RUNNING).exists() else "no"
@@ -332,13 +351,9 @@ class LedElsewhere(Exception):
 def records(home: Path) -> list[SweepRecord]:
     """Returns the sweeps of the instance in ``home``, the newest first."""
     found = [path for path in (home / SWEEPS).glob("*/" + HEAD) if not path.parent.name.startswith(".")]
-    found.sort(key=_touched, reverse=True)
-    return [SweepRecord(home, path.parent.name) for path in found]
-
-
-def _touched(head: Path) -> float:
-    trials = head.with_name(TRIALS)
-    return (trials if trials.exists() else head).stat().st_mtime
+    return sorted(
+        (SweepRecord(home, path.parent.name) for path in found), key=SweepRecord.touched, reverse=True
+    )
 
 
 class NoSuchSweep(LookupError):

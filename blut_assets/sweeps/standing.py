@@ -2,12 +2,13 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from blut_assets.sweeps.grid import words_of
-from blut_assets.sweeps.record import FAILED, SUCCEEDED, SweepRecord, Trial
+from blut_assets.sweeps.record import FAILED, SUCCEEDED, SweepRecord, Trial, records
 
 WORDS = {
     "failed": "failed",
@@ -18,6 +19,8 @@ WORDS = {
     "pruned": "pruned",
 }
 DONE = (SUCCEEDED, "pruned")
+ENDED_EARLY = ("deadline", "lost", "cancelled")
+"""Outcomes of a trial that was not to end yet."""
 
 
 @dataclass(frozen=True)
@@ -68,14 +71,14 @@ def standing(trials: Iterable[Trial]) -> SweepStanding:
 
 def state_of(record: SweepRecord) -> str:
     """Returns how a sweep stands, in the words in which a run does: ``started``, ``success``, ``failure``,
-    ``canceled``, or ``unknown`` where its process cannot be seen from here.
+    ``cancelled``, or ``unknown`` where its process cannot be seen from here.
     """
     if (answer := record.leads()) != "no":
         return "started" if answer == "yes" else "unknown"
     how = standing(record.trials().values())
     if how.failed:
         return "failure"
-    return "success" if how.done == how.total else "canceled"
+    return "success" if how.done == how.total else "cancelled"
 
 
 @dataclass(frozen=True)
@@ -118,3 +121,20 @@ def ranked(trials: Iterable[Trial], metric: Mapping[str, str]) -> Sequence[BestT
     ]
     sign = -1 if metric.get("best") == "highest" else 1
     return sorted(found, key=lambda one: (sign * one.value, one.trial.number))
+
+
+def needed(home: Path) -> set[str]:
+    """Returns the digests of what the sweeps of a home need: of one that has come to its end what its best
+    trial made, else what all have made, so that whoever goes on with it need not compute that again.
+    """
+    return {digest for record in records(home) for digest in _needed(record)}
+
+
+def _needed(record: SweepRecord) -> Iterator[str]:
+    trials = [*record.trials().values()]
+    if all(one.state == "ended" and one.outcome not in ENDED_EARLY for one in trials):
+        best = best_of(record, trials)
+        trials = [best.trial] if best else []
+    for one in trials:
+        if isinstance(digest := one.facts.get("digest"), str):
+            yield digest

@@ -13,17 +13,19 @@ from typing import Any, NamedTuple
 
 import dagster as dg
 
+from blut_assets.history.failures import ended_as
 from blut_assets.stages import reuse
+from blut_assets.sweeps.record import SWEEP_TAG
+from blut_assets.sweeps.record import records as sweeps
 from blut_resources.instance.instance import home_of, store_of
 from blut_resources.registry.models import ModelRegistry
 from blut_resources.runs import status
 from blut_resources.runs.files import status_path
 from blut_resources.runs.removal import files_of
 from blut_resources.working import workers
-from sensors.housekeeping.policy import Housekeeping
+from sensors.housekeeping.policy import DAY_S, Housekeeping
 from sensors.policy.history import LOOKED_AT, POLICY_TAG
 
-DAY_S = 86400.0
 OWN = "blut/"
 """How the tags of Blut's runs begin."""
 
@@ -71,7 +73,7 @@ def choose(instance: dg.DagsterInstance, policy: Housekeeping, now: dt.datetime)
     Raises:
         RegistryError: the registry cannot be read, and so nobody knows what it refers to.
     """
-    home, records, made = home_of(instance), list(instance.get_run_records()), list(_materialized(instance))
+    records, made = list(instance.get_run_records()), list(_materialized(instance))
     kept = {
         **_by_policy(records, policy, now),
         **_deciding(records),
@@ -80,7 +82,7 @@ def choose(instance: dg.DagsterInstance, policy: Housekeeping, now: dt.datetime)
         **_untouchable(instance, records),
     }
     _keep_what_they_reused(made, kept)
-    found = [_removable(home, record) for record in records if record.dagster_run.run_id not in kept]
+    found = [_removable(instance, record) for record in records if record.dagster_run.run_id not in kept]
     return Choice(tuple(sorted(found, key=lambda one: one.ended)), kept)
 
 
@@ -94,10 +96,11 @@ def measured(paths: Iterable[Path]) -> tuple[int, int]:
     return n_files, n_bytes
 
 
-def _removable(home: Path, record: dg.RunRecord) -> Removable:
+def _removable(instance: dg.DagsterInstance, record: dg.RunRecord) -> Removable:
     run = record.dagster_run
-    n_files, n_bytes = measured(files_of(home, run.run_id))
-    return Removable(run.run_id, run.job_name, run.status.value.lower(), _ended(record), n_files, n_bytes)
+    n_files, n_bytes = measured(files_of(home_of(instance), run.run_id))
+    state, _ = ended_as(instance, run)
+    return Removable(run.run_id, run.job_name, state, _ended(record), n_files, n_bytes)
 
 
 def _ended(record: dg.RunRecord) -> float:
@@ -107,6 +110,7 @@ def _ended(record: dg.RunRecord) -> float:
 def _untouchable(instance: dg.DagsterInstance, records: list[dg.RunRecord]) -> dict[str, str]:
     """Runs that go on, or may, with those that they continue; and the runs of other projects."""
     home, kept = home_of(instance), dict[str, str]()
+    at_work = {one.id for one in sweeps(home) if one.leads() != "no"}
     for record in records:
         run = record.dagster_run
         if not run.is_finished:
@@ -114,6 +118,8 @@ def _untouchable(instance: dg.DagsterInstance, records: list[dg.RunRecord]) -> d
             kept |= dict.fromkeys(_ancestors(instance, run), "a run that goes on continues it")
         elif workers(instance, run.run_id):
             kept[run.run_id] = "a process may still work for it"
+        elif run.tags.get(SWEEP_TAG) in at_work:
+            kept[run.run_id] = "its sweep goes on, or may"
         elif not _is_own(home, run):
             kept[run.run_id] = "not Blut's"
     return kept
@@ -121,16 +127,27 @@ def _untouchable(instance: dg.DagsterInstance, records: list[dg.RunRecord]) -> d
 
 def _by_policy(records: list[dg.RunRecord], policy: Housekeeping, now: dt.datetime) -> dict[str, str]:
     seen, kept, days = defaultdict[str, int](int), dict[str, str](), policy.keep_days
-    for record in records:  # the newest first
-        run = record.dagster_run
-        seen[run.job_name] += 1
+    for group in _together(records):
+        job, ended = group[0].dagster_run.job_name, max(map(_ended, group))
+        seen[job] += 1
+        reason = ""
         if not policy.bounds_runs:
-            kept[run.run_id] = "no bound is declared for runs"
-        elif days is not None and now.timestamp() - _ended(record) < days * DAY_S:
-            kept[run.run_id] = f"ended within {days} days"
-        elif policy.keep_newest is not None and seen[run.job_name] <= policy.keep_newest:
-            kept[run.run_id] = f"among the newest {policy.keep_newest} of its job"
+            reason = "no bound is declared for runs"
+        elif days is not None and now.timestamp() - ended < days * DAY_S:
+            reason = f"ended within {days} days"
+        elif policy.keep_newest is not None and seen[job] <= policy.keep_newest:
+            reason = f"among the newest {policy.keep_newest} of its job"
+        kept |= {one.dagster_run.run_id: reason for one in group if reason}
     return kept
+
+
+def _together(records: list[dg.RunRecord]) -> Iterable[list[dg.RunRecord]]:
+    """Returns runs by what they are of, the newest first: those of a sweep are as old as its newest."""
+    groups = defaultdict[str, list[dg.RunRecord]](list)
+    for record in records:
+        run = record.dagster_run
+        groups[run.tags.get(SWEEP_TAG) or run.run_id].append(record)
+    return groups.values()
 
 
 def _deciding(records: list[dg.RunRecord]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 ::
 
     keep_days = 90      # a run stays for so many days after its end
-    keep_newest = 20    # and so do the newest runs of each job, however old
+    keep_newest = 20    # and so do the newest runs of each job, however old; a sweep counts as one of them
     tick_days = 7       # what Blut's sensors have said is kept for so many days
 
 Nothing is removed that is not declared: without the file, or with an empty one, everything stays. It lies in
@@ -21,6 +21,7 @@ from blut_resources.files.toml_places import place
 from blut_resources.text import meant, said_of
 
 FILE = "housekeeping.toml"
+DAY_S = 86400.0
 DAYS_AT_MOST = 36500
 
 

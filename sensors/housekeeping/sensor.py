@@ -10,9 +10,10 @@ import dagster as dg
 
 from blut_resources.instance.instance import home_of
 from blut_resources.machine.memory import size_text
-from sensors.housekeeping.choice import DAY_S, Choice, Removable, choose
-from sensors.housekeeping.policy import HousekeepingError, policy_path, read_policy
+from sensors.housekeeping.choice import Choice, Removable, choose
+from sensors.housekeeping.policy import DAY_S, HousekeepingError, policy_path, read_policy
 from sensors.housekeeping.removal import remove_runs, shrink
+from sensors.housekeeping.sweeps import old_sweeps, remove_sweeps
 from sensors.housekeeping.ticks import remove_ticks
 from sensors.turns import turn_of
 
@@ -44,14 +45,15 @@ def housekeeping(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         return dg.SkipReason(f"off: nothing is declared in {policy_path(home_of(instance))}")
     choice = choose(instance, policy, now)
     removed = list(remove_runs(instance, choice.removable, time.monotonic() + BUDGET_S))
+    sweeps = [*remove_sweeps(home_of(instance), old_sweeps(instance, policy, now, ()))]
     ticks = remove_ticks(instance, now.timestamp() - policy.tick_days * DAY_S) if policy.tick_days else 0
     freed = shrink(instance) if removed or ticks else 0
-    return dg.SkipReason(_told(choice, removed, ticks, freed))
+    return dg.SkipReason(_told(choice, removed, len(sweeps), ticks, freed))
 
 
-def _told(choice: Choice, removed: list[Removable], ticks: int, freed: int) -> str:
+def _told(choice: Choice, removed: list[Removable], sweeps: int, ticks: int, freed: int) -> str:
     n_bytes = sum(one.n_bytes for one in removed) + freed
-    lines = [f"removed {len(removed)} runs and {ticks} ticks, {size_text(n_bytes)}"]
+    lines = [f"removed {len(removed)} runs, {sweeps} sweeps and {ticks} ticks, {size_text(n_bytes)}"]
     lines += [f"{one.run_id} {one.job}" for one in removed[:NAMED]]
     left = len(choice.removable) - len(removed)
     stays = [f"{n} {reason}" for reason, n in choice.reasons().items()]

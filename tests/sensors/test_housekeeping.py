@@ -4,6 +4,7 @@ import contextlib
 import datetime as dt
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -22,6 +23,7 @@ from blut_assets.definitions import defs
 from blut_assets.history.retention import collect_garbage
 from blut_assets.stages import reuse
 from blut_assets.stages.handles import HANDLES
+from blut_assets.sweeps.record import SWEEP_TAG, NewTrial, SweepRecord
 from blut_resources.instance.instance import open_instance, store_of
 from blut_resources.instance.room import give_back
 from blut_resources.machine.liveness import Mark, this_process
@@ -139,6 +141,53 @@ def test_old_runs_go_with_all_that_is_theirs_and_what_they_made_is_reused(house:
     for word in ("a", "f"):
         house.run(word, require=True)
     assert collect_garbage(house.instance, newest=9).removed == (), "the store knows whose results these are"
+
+
+def swept(house: House, sweep: str, words: str, *, cancelled: int = 0) -> tuple[SweepRecord, list[str]]:
+    """A sweep over words, of which the first is the best, with runs; and its runs."""
+    record = SweepRecord(house.home, sweep)
+    record.write_head({"kind": "sweep", "metric": {"fact": "place", "best": "lowest"}})
+    record.add([NewTrial({"word": word}) for word in words], closed=True)
+    runs = [house.run(word, tags={SWEEP_TAG: record.id}) for word in words]
+    for number, run_id in enumerate(runs, 1):
+        facts = {"digest": house.digest(run_id, "second"), "place": number}
+        ended = "cancelled" if number > len(words) - cancelled else "succeeded"
+        record.end(number, ended, run=run_id, facts=facts)
+    return record, runs
+
+
+def test_a_sweep_counts_as_one_run_and_its_record_goes_with_the_last_of_its_runs(house: House) -> None:
+    record, runs = swept(house, "3fa2" * 4, "abc")
+    single = house.run("d")
+    assert json.loads(house.blut("--keep-newest", "2", "--json").stdout)["runs"] == []
+    mark = record.lead_here()
+    assert {house.why().get(run_id) for run_id in runs} == {"its sweep goes on, or may"}
+    assert not record.remove() and record.place.exists()
+    mark.remove()
+    (house.home / "sweeps" / ".gone-1").mkdir()
+    said = house.blut("--keep-newest", "1").stdout
+    assert "would remove 3 of 4 runs" in said and "1 sweep whose runs have gone: 3fa23fa2" in said
+    recent = house.blut("--keep-newest", "1", "--keep-days", "1", "--json").stdout
+    assert json.loads(recent)["sweeps"] == [] and record.place.exists()
+    done = json.loads(house.blut("--keep-newest", "1", "--yes", "--json").stdout)
+    assert done["sweeps"] == [record.id] and [one["run_id"] for one in done["runs"]] == runs
+    assert [*(house.home / "sweeps").iterdir()] == [] and house.ids() == [single]
+
+
+def test_what_a_sweep_needs_stays_in_the_store_as_long_as_the_sweep_does(house: House) -> None:
+    _, ended = swept(house, "1" * 16, "abc")
+    _, early = swept(house, "2" * 16, "de", cancelled=1)
+    house.run("f")
+    words = ["cache", "prune", "--newest", "1", "--even-recent", "--dry-run", "--json"]
+
+    def goes() -> set[str]:
+        return {*json.loads(CliRunner().invoke(app, words, prog_name="blut").stdout)["removed"]}
+
+    made = {run_id: {house.digest(run_id, name) for name in ("first", "second")} for run_id in ended + early}
+    others = ended[1:]
+    assert goes() == set[str]().union(*(made[run_id] for run_id in others)), "of a sweep that ended the best"
+    shutil.rmtree(house.home / "sweeps")
+    assert goes() == set[str]().union(*made.values())
 
 
 def test_without_a_note_of_a_result_one_is_written_before_its_run_goes(house: House) -> None:

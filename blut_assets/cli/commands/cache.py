@@ -114,10 +114,11 @@ def show(
 def _free_now(instance: "dg.DagsterInstance", known: "KnownHistory") -> dict[str, Any]:
     """Returns what `blut cache prune` would free at this moment, and what stays for its recent use."""
     from blut_assets.history.retention import collect_garbage
+    from blut_assets.sweeps.standing import needed
     from blut_resources.store.artifacts import StoreError
 
     try:
-        report = collect_garbage(instance, dry_run=True, known=known)
+        report = collect_garbage(instance, dry_run=True, known=known, needed=needed)
     except (ValueError, StoreError) as error:
         return {"bytes": 0, "why": str(error)}
     recent = {"bytes_recent": report.bytes_recent, "recent_until": report.recent_until}
@@ -228,16 +229,18 @@ def prune(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Remove artifacts that neither the newest results nor a registered model were made of.
+    """Remove artifacts that neither the newest results, nor a registered model, nor the best trial of a sweep
+    were made of. Of a sweep that was ended early, the results of all of its trials stay: it may go on.
 
     What is in use, or was used within the last hour, stays; it is said how much that is, and until when.
     --even-recent takes that too, but not what a run that goes on holds or has touched.
 
     Every registered version keeps what it was made of, its merged model in float32 included: `blut
-    model retire NAME@VERSION` lets go of one.
+    model retire NAME@VERSION` lets go of one, and `blut runs prune` of sweeps.
     """
     from blut_assets.cli.run.alerting import reap_and_tell
     from blut_assets.history.retention import collect_garbage
+    from blut_assets.sweeps.standing import needed
     from blut_resources.instance.instance import open_instance, store_of
     from blut_resources.leases.permits import disk_permit
 
@@ -254,7 +257,7 @@ def prune(
             options = {"newest": newest, "dry_run": dry_run, "unknown": unknown, "even_recent": even_recent}
             say = partial(typer.echo, err=True)
             with nullcontext() if dry_run else disk_permit("blut cache prune", say):
-                report = collect_garbage(instance, **options, max_bytes=allowed)
+                report = collect_garbage(instance, **options, max_bytes=allowed, needed=needed)
             sizes = {item.digest: 0 if item.external else item.n_bytes for item in store_of(instance).list()}
         except ValueError as error:
             failed(str(error))
@@ -293,7 +296,7 @@ def _stays(
         "might go, and there is room": report.spared,
     }
     named = {*report.removed, *(digest for digests in by_reason.values() for digest in digests)}
-    needed = f"the newest {newest} results of each asset, registered models, and what these were made of"
+    needed = f"the newest {newest} results of each asset, models, sweeps, and what these were made of"
     by_reason = {needed: tuple(sizes.keys() - named), **by_reason}
     return [
         f"{size(left)} stay, of {size(allowed)} that are allowed{over}",

@@ -83,12 +83,13 @@ def retire(
     It stays in the history, and the same bytes registered again are in use again.
     """
     from blut_assets.history.retention import freed_by_retiring
+    from blut_assets.sweeps.standing import needed
     from blut_resources.instance.instance import open_instance, store_of
 
     with open_instance(write=not dry_run) as instance:
         registry = ModelRegistry(store_of(instance).root / "registry")
         record = registry.retirable(model)
-        freed = freed_by_retiring(instance, record)
+        freed = freed_by_retiring(instance, record, needed=needed)
         told, is_new = _retired(registry, record, dry_run)
     print(f"{record.model} {told}{'' if is_new else ', as before'}")
     if is_new and freed:

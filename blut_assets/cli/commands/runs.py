@@ -9,7 +9,7 @@ import typer
 
 from blut_assets.cli.shell.completion import RUN_ID, complete_run
 from blut_assets.terminal.lazy import group
-from blut_assets.terminal.output import AsJson, ago, columns, failed, print_json, size, wrong
+from blut_assets.terminal.output import AsJson, ago, columns, counted, failed, print_json, size, wrong
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -179,16 +179,18 @@ def prune(
     """Say which old runs may go, with their directories, logs, events and ticks, or remove them.
 
     The bounds are those in housekeeping.toml of the instance, or given here for this time; a run goes that is
-    beyond all of them. Nothing goes that something leans on: what the registry refers to, the newest of an
-    asset, what a kept run reused, what goes on. What the runs computed stays in the store, and is reused.
+    beyond all of them; the runs of a sweep are as old as its newest. Nothing goes that something leans on:
+    what the registry refers to, the newest of an asset, what a kept run reused, what goes on. What the runs
+    computed stays in the store, and is reused. A sweep of which no run is left goes too, with its results.
     """
     import datetime as dt
 
     from blut_resources.instance.instance import home_of, open_instance
     from blut_resources.registry.models import RegistryError
-    from sensors.housekeeping.choice import DAY_S, choose
-    from sensors.housekeeping.policy import HousekeepingError, checked, policy_path, read_policy
+    from sensors.housekeeping.choice import choose
+    from sensors.housekeeping.policy import DAY_S, HousekeepingError, checked, policy_path, read_policy
     from sensors.housekeeping.removal import remove_runs, shrink
+    from sensors.housekeeping.sweeps import old_sweeps, remove_sweeps
     from sensors.housekeeping.ticks import count_ticks, remove_ticks
 
     given = {"keep_days": keep_days, "keep_newest": keep_newest, "tick_days": tick_days}
@@ -211,25 +213,31 @@ def prune(
         gone, freed = choice.removable, 0
         if yes:
             gone = tuple(remove_runs(instance, choice.removable))
+            old = old_sweeps(instance, policy, now, ())
+            sweeps = [one.id for one in remove_sweeps(home_of(instance), old)]
             ticks = remove_ticks(instance, before) if before else 0
             freed = shrink(instance)
         else:
+            sweeps = [one.id for one in old_sweeps(instance, policy, now, {one.run_id for one in gone})]
             ticks = count_ticks(instance, before) if before else 0
     if as_json:
         print_json(
             {
                 "removed": yes,
                 "runs": [one._asdict() for one in gone],
+                "sweeps": sweeps,
                 "ticks": ticks,
                 "shrunk": freed,
                 "kept": choice.kept,
             }
         )
     else:
-        _tell_pruned(choice, gone, ticks, freed, yes)
+        _tell_pruned(choice, gone, sweeps, ticks, freed, yes)
 
 
-def _tell_pruned(choice: "Choice", gone: "tuple[Removable, ...]", ticks: int, freed: int, yes: bool) -> None:
+def _tell_pruned(
+    choice: "Choice", gone: "tuple[Removable, ...]", sweeps: list[str], ticks: int, freed: int, yes: bool
+) -> None:
     if gone:
         rows = [
             {
@@ -247,9 +255,12 @@ def _tell_pruned(choice: "Choice", gone: "tuple[Removable, ...]", ticks: int, fr
     verb = "removed" if yes else "would remove"
     of_all = len(choice.removable) + len(choice.kept)
     typer.echo(f"{verb} {len(gone)} of {of_all} runs and {ticks} ticks: {n_files} files, {size(n_bytes)}")
+    if sweeps:
+        names = ", ".join(one[:8] for one in sweeps)
+        typer.echo(f"{verb} what is known of {counted(len(sweeps), 'sweep')} whose runs have gone: {names}")
     if yes and len(gone) < len(choice.removable):
         typer.echo(f"{len(choice.removable) - len(gone)} stay: at work, or their results could not be noted")
     for reason, number in choice.reasons().items():
         typer.echo(f"{number} stay: {reason}")
-    if not yes and (gone or ticks):
+    if not yes and (gone or ticks or sweeps):
         typer.echo("Nothing was removed: --yes removes it.")
