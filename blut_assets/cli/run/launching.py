@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import dagster as dg
+import typer
 
 from blut_assets.cli.run.ahead import refuse_unable
 from blut_assets.cli.run.alerting import alerted
@@ -16,14 +17,14 @@ from blut_assets.cli.run.arguments import refuse_lacking
 from blut_assets.cli.run.detach import away
 from blut_assets.cli.run.partitions import LATE
 from blut_assets.cli.run.progress import Progress
-from blut_assets.cli.run.report import AT_DEADLINE, INTERRUPTED, Ran, run_summary
+from blut_assets.cli.run.report import AT_DEADLINE, INTERRUPTED, Ran, next_commands, run_summary
 from blut_assets.cli.shell.terminal import keep_on
 from blut_assets.definitions import defs, discovered
 from blut_assets.history.failures import STOPPED, failure_of
 from blut_assets.recipes import Recipe, RecipeArgs
 from blut_assets.stages.partitions import PARTITION, part
 from blut_assets.stages.spec import StageConfig
-from blut_assets.terminal.output import failed, wrong
+from blut_assets.terminal.output import as_next, failed, wrong
 from blut_resources.alive import reap_dead_runs
 from blut_resources.containment import LimitsError
 from blut_resources.containment.asked import contained
@@ -142,7 +143,9 @@ def execute(
         interrupted = died == "cancelled"
         late = died == "deadline"
         lines = run_summary(result, ran, STOPPED if interrupted else AT_DEADLINE if late else "")
-    print("\n".join(lines))
+    print("\n".join(lines), flush=True)
+    if not interrupted and not late and died != "pruned":
+        typer.echo(as_next(next_commands(result, ran)), err=True)
     fine = result.success or (accept_refusal and died == "refused")
     return 130 if interrupted else LATE if late else 0 if fine else 1
 

@@ -67,6 +67,22 @@ def run_summary(result: Any, ran: Ran, stopped: str = "") -> list[str]:
     return [*lines, f"{ran.name} {outcome}: {tally}, run {result.run_id}"]
 
 
+def next_commands(result: Any, ran: Ran) -> dict[str, str]:
+    """Returns what to type after a run: command -> what it shows."""
+    run = result.run_id[:8]
+    if any(event.is_step_failure and not failed_by_check(event) for event in result.all_events):
+        return {f"blut log {run}": "what its payloads said", f"blut plan resume {run}": "go on where it was"}
+    found = {f"blut results {run}": "all that it made, with each fact and each check"}
+    made = [event for event in _became(result) if reuse.digest_of(event)]
+    if made:
+        found[f"blut lineage {reuse.digest_of(made[-1])[:12]}"] = "what the last of it was made of"
+    for event in made:
+        told: Any = getattr(event.metadata.get(reuse.ARTIFACT), "value", {})
+        if told.get("promoted") and told.get("alias"):
+            found[f"blut model show {told['alias']}"] = "what was promoted"
+    return {**found, "blut ui": "the same with pictures, in a browser"}
+
+
 def _became(result: Any) -> Iterator[reuse.Became]:
     """Yields what became of each asset; what stays the newest may be an observation."""
     for event in result.all_events:

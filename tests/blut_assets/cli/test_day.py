@@ -60,6 +60,15 @@ def test_a_run_in_a_pipe_says_each_event_in_a_line_and_the_outcome_on_standard_o
     assert "epoch" not in out.replace("epochs", "")
 
 
+def test_a_run_ends_with_commands_that_work(day: Scene, blut: Blut) -> None:
+    said = (day.root / "first.err").read_text().partition("next:\n")[2].splitlines()
+    commands = [line.split("  ")[1].split() for line in said]
+    assert [words[1] for words in commands] == ["results", "lineage", "ui"] and all(map(len, commands))
+    for name, *words in (words[1:] for words in commands[:-1]):
+        done = blut(name, *words)
+        assert done.exit_code == 0 and "contained/" in done.stdout, done.output
+
+
 @pytest.mark.parametrize(
     ("words", "of"),
     [
