@@ -144,13 +144,13 @@ class Advisor:
                 before = [epoch for epoch in curve if epoch <= rung]
                 if before and max(curve) >= rung:
                     found[rung] = curve[max(before)]
-            if attempt.outcome == SUCCEEDED:
+            if attempt.outcome == SUCCEEDED and self._has(attempt):
                 found[steps.rungs(trial.number)[-1]] = self._value(attempt)
         return found
 
     def _tried(self, trial: Trial) -> Tried:
         """Returns what is to be learned of a trial."""
-        worth = [one for one in trial.attempts if one.outcome in (SUCCEEDED, PRUNED) or self._has(one)]
+        worth = [one for one in trial.attempts if one.outcome == PRUNED or self._has(one)]
         how: How = "fail"
         measured, value = dict[int, float](), None
         if not within(self.search.sampling.dimensions, trial.overrides):
@@ -182,10 +182,14 @@ class Advisor:
         return Tried(trial.number, trial.overrides, how, measured, attempt.run_id, value)
 
     def _has(self, attempt: TrialAttempt) -> bool:
-        """Says whether an attempt came to a value: also one whose result a gate has refused."""
-        return attempt.outcome == SUCCEEDED or (
-            attempt.outcome == "refused" and self._number(attempt) is not None
-        )
+        """Says whether an attempt came to a value: also one whose result a gate has refused.
+
+        Raises:
+            NoValue: it succeeded, and has nothing of that name; ``nan`` is something.
+        """
+        if attempt.outcome == SUCCEEDED and self.search.metric not in attempt.facts:
+            raise NoValue(self._words(attempt.facts, "a result"))
+        return attempt.outcome in (SUCCEEDED, "refused") and self._number(attempt) is not None
 
     def _number(self, attempt: TrialAttempt) -> float | None:
         value = attempt.facts.get(self.search.metric)
@@ -193,8 +197,7 @@ class Advisor:
 
     def _value(self, attempt: TrialAttempt) -> float:
         value = self._number(attempt)
-        if value is None:
-            raise NoValue(self._words(attempt.facts, "a result"))
+        assert value is not None
         return value
 
     def _curve(self, attempt: TrialAttempt) -> dict[int, float]:
@@ -205,7 +208,7 @@ class Advisor:
         """
         if attempt.run_id not in self._curves:
             curve = self._read(attempt.run_id)
-            if not curve and attempt.outcome == PRUNED:
+            if not curve and attempt.outcome == PRUNED and self.search.metric not in attempt.facts:
                 raise NoValue(self._words(attempt.facts, f"an epoch of {self.search.asset}"))
             self._curves[attempt.run_id] = curve
         return self._curves[attempt.run_id]

@@ -154,5 +154,5 @@ def _stored(one: Dimension, value: Any) -> Any:
 
 def _given(one: Dimension, param: Any) -> Any:
     if one.kind != "choice":
-        return param
+        return one.stepped(param)
     return next(value for value in one.choices if same(_stored(one, value)) == same(param))

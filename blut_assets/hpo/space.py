@@ -14,11 +14,14 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from blut_assets.sweeps.axes import MOST, AxisError, read_values, same
 
 CALL = re.compile(r"(loguniform|uniform|logint|int|choice)\((.*)\)", re.DOTALL)
+LARGEST = 2**53
+"""Whole numbers that all can be told apart where they are kept as floats."""
 HINT = (
     "write KEY=loguniform(LOW,HIGH), KEY=uniform(LOW,HIGH), KEY=int(LOW,HIGH), KEY=logint(LOW,HIGH) or"
     " KEY=choice(VALUE,VALUE)"
@@ -64,11 +67,17 @@ class Dimension:
             raise AxisError(
                 f"{self.key}: a grid tries every value: give a choice, or steps, such as int(2,8,2)"
             )
-        count = math.floor((self.high - self.low) / step + 1e-9) + 1
+        count = round((self.high - self.low) / step) + 1
         if count > MOST:
             raise AxisError(f"{self.key}: {count} values; an axis has at most {MOST}")
-        found = [self.low + number * step for number in range(count)]
-        return tuple(int(one) for one in found) if self.kind == "int" else tuple(found)
+        return tuple(self.stepped(self.low + number * step) for number in range(count))
+
+    def stepped(self, value: float) -> int | float:
+        """Returns the value nearest to a number, in steps counted from the lower end: no sum drifts."""
+        if self.step:
+            low, step = Decimal(str(self.low)), Decimal(str(self.step))
+            value = float(low + round((Decimal(str(value)) - low) / step) * step)
+        return int(value) if self.kind == "int" else value
 
 
 def read_dimension(text: str) -> Dimension:
@@ -108,6 +117,13 @@ def _numeric(text: str, key: str, kind: str, inside: str) -> Dimension:
         raise AxisError(f"{text}: whole numbers only; {kind.replace('logint', 'loguniform')} takes others")
     if steps and not 0 < steps[0] <= high - low:
         raise AxisError(f"{text}: a step lies above 0, and within {high - low:g}")
+    if whole and max(abs(low), abs(high)) > LARGEST:
+        raise AxisError(
+            f"{text}: whole numbers up to {LARGEST}; write {(log and 'log') or ''}uniform for larger ones"
+        )
+    if steps:  # what is not a whole number of steps away is never tried
+        low_, step = Decimal(str(low)), Decimal(str(steps[0]))
+        high = float(low_ + (Decimal(str(high)) - low_) // step * step)
     return Dimension(key, "int" if whole else "float", low, high, steps[0] if steps else None, log)
 
 

@@ -23,6 +23,7 @@ from blut_resources.text import one_line
 MOST = 10_000
 """Trials that one sweep has at most, and values that one axis has."""
 CALL = re.compile(r"(range|choice|glob)\((.*)\)", re.DOTALL)
+FORM = re.compile(r"(range|choice|glob)\(")
 PLACEHOLDER = re.compile(r"[{\[]\w*[}\]]")
 GLOB = "write glob(PATTERN), glob([PATTERN,PATTERN]) or glob(PATTERN,exclude=PATTERN)"
 PART = re.compile(r"""(?:\\.|\[[^\]]*\]|"[^"]*"|'[^']*'|[^,\["'\\])+""")
@@ -170,6 +171,8 @@ def _one(said: str, place: int) -> tuple[Any, int]:
                     f"what begins with {first} is no JSON: mend it, or put all of it in quotes"
                 ) from None
     text, end = _up_to_comma(said, place)
+    if FORM.match(text):
+        raise AxisError(f"{text.partition('(')[0]}(...) stands alone; if it is text, put it in quotes")
     try:
         return read_json(text, "value"), end
     except ValueError:
@@ -229,7 +232,7 @@ def _range(inside: str) -> list[int] | list[float]:
     if count < 1:
         raise AxisError(f"there is no number from {start} on, before {stop}, in steps of {step}")
     if count > MOST:
-        raise AxisError(f"{count} values; an axis has at most {MOST}")
+        raise AxisError(f"{count if count < 10**12 else 'too many'} values; an axis has at most {MOST}")
     whole = all(re.fullmatch(r"[+-]?\d+", part) for part in parts)
     found = [start + number * step for number in range(count)]
     return [int(one) for one in found] if whole else [float(one) for one in found]

@@ -282,7 +282,10 @@ def resume_sweep(
     except (OSError, ValueError) as error:
         failed(f"{record.place}: what it was for cannot be read ({error}); type its command again")
     if head["kind"] != "sweep":
-        wrong(f"sweep {record.short} is of `blut {head['kind']}`, which goes on with it by itself")
+        wrong(
+            f"{record.short} is a search for the best args of {head['recipe']}: the same `blut hpo run`"
+            " goes on with it, or adds to it with more --trials"
+        )
     recipe = recipe_called(head["recipe"])
     order = ordered_before(recipe, head, [*record.trials().values()])
     how = {"jobs": jobs, "fail_fast": fail_fast, "retry_failed": retry_failed == "yes", "tags": head["tags"]}

@@ -180,7 +180,7 @@ def _outcome(
 def last_epoch(instance: dg.DagsterInstance, run_id: str, asset: str) -> dict[str, Any]:
     """Returns the metrics of the last epoch of an asset, also of one that was computed before."""
     rows = epochs_of(instance, run_id).get(asset, []) if asset else []
-    return {name: value for name, value in rows[-1].items() if _is_fact(value)} if rows else {}
+    return facts_in(rows[-1]) if rows else {}
 
 
 def facts_of(result: Any, recipe: Recipe) -> dict[str, Any]:
@@ -202,11 +202,9 @@ def compared(recipe: Recipe) -> dg.AssetsDefinition | None:
 
 
 def facts_in(handle: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns those facts of an artifact that fit into a cell."""
-    return {name: value for name, value in handle.items() if _is_fact(value)}
-
-
-def _is_fact(value: Any) -> bool:
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return isinstance(value, bool | int) or (isinstance(value, str) and len(value) <= FACT_MAX)
+    """Returns those facts of an artifact that fit into a cell, ``nan`` and the like as text."""
+    return {
+        name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in handle.items()
+        if isinstance(value, bool | int | float) or (isinstance(value, str) and len(value) <= FACT_MAX)
+    }

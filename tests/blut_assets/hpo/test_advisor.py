@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from blut_assets.cli.sweep.worker import facts_in
 from blut_assets.hpo.advisor import Advisor, Search
 from blut_assets.hpo.journal import JOURNAL, Journal
 from blut_assets.hpo.rungs import ladder
@@ -18,6 +19,7 @@ from blut_assets.hpo.sampling import Sampling, imported
 from blut_assets.hpo.space import read_dimension
 from blut_assets.sweeps.record import SUCCEEDED, SweepRecord, Trial
 from blut_resources.runs.files import status_path
+from blut_resources.runs.pruning import WORD as PRUNED
 from blut_resources.runs.pruning import pruned_for
 
 SPACE = tuple(map(read_dimension, ("lr=loguniform(1e-5,1e-1)", 'p=choice(a,b,{"c":1})', "n=int(1,9)")))
@@ -155,6 +157,24 @@ def test_a_metric_that_nothing_has_ends_it_with_what_there_is(tmp_path: Path) ->
     assert world.record.stopped.startswith(
         "--metric los (did you mean 'loss'?): a result has no such number; it has"
     )
+
+
+@pytest.mark.parametrize("outcome", [SUCCEEDED, PRUNED])
+def test_a_trial_whose_metric_is_no_number_ends_no_search(tmp_path: Path, outcome: str) -> None:
+    """It has the metric, and learned nothing that can be compared."""
+
+    def ends(trial: Trial) -> tuple[str, dict[str, Any]]:
+        return (outcome, facts_in({"loss": math.nan})) if trial.number == 1 else succeeds(trial)
+
+    search = Search(SAMPLING, 6, "loss", ASSET, ladder(1, 2, 2) if outcome == PRUNED else None)
+    trials = World(tmp_path, search, ends).run()
+    assert len(trials) == 6 and [one.outcome for one in trials.values()] == [outcome, *[SUCCEEDED] * 5]
+
+
+def test_values_in_steps_are_those_that_one_would_write(tmp_path: Path) -> None:
+    steps = Sampling((read_dimension("x=uniform(0,1,0.1)"),), "random", seed=3, maximize=False)
+    found = [steps.next(number, [])["x"] for number in range(40)]
+    assert {*found} <= {n / 10 for n in range(11)} and len({*found}) > 5
 
 
 def _finish_one(record: SweepRecord) -> None:

@@ -9,6 +9,7 @@ READ = {
     "lr=loguniform(1e-5,1e-2)": Dimension("lr", "float", 1e-5, 1e-2, log=True),
     "a.b=uniform(-1, 0.5)": Dimension("a.b", "float", -1.0, 0.5),
     "x=uniform(0,1,0.25)": Dimension("x", "float", 0.0, 1.0, 0.25),
+    "x=uniform(0.1,1,0.4)": Dimension("x", "float", 0.1, 0.9, 0.4),
     "n=int(2,8)": Dimension("n", "int", 2.0, 8.0),
     "n=int(2,8,2)": Dimension("n", "int", 2.0, 8.0, 2.0),
     "w=logint(16,512)": Dimension("w", "int", 16.0, 512.0, log=True),
@@ -39,6 +40,7 @@ def test_each_form_is_read(text: str) -> None:
         ("lr=uniform(a,b)", "with numbers"),
         ("n=int(0.5,2)", "whole numbers only; int"),
         ("n=logint(0.5,2)", "whole numbers only; loguniform"),
+        ("n=int(0,1e300)", "whole numbers up to 9007199254740992; uniform"),
         ("n=int(1,9,0)", "a step lies above 0"),
         ("n=int(1,9,20)", "a step lies above 0"),
         ("p=choice(a)", "a choice needs two values"),
@@ -56,6 +58,7 @@ def test_a_grid_tries_every_combination() -> None:
     grid = grid_of(dimensions)
     assert len(grid) == 3 * 4 * 2 and grid[0] == {"n": 1, "x": 0.0, "p": "a"} and grid[-1]["p"] == "b"
     assert all(within(dimensions, one) for one in grid)
+    assert sorted({one["x"] for one in grid}) == [0.0, 0.1, 0.2, 0.3], "no sum drifts"
     with pytest.raises(AxisError, match="a grid tries every value"):
         grid_of([read_dimension("lr=loguniform(1e-5,1)")])
 
