@@ -44,8 +44,8 @@ def columns(rows: Sequence[Mapping[str, Any]]) -> str:
             lines.append(GAP.join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip())
         for i in range(len(cells)) if place else ():
             if i not in inside and cells[i] != NOTHING:
-                indented = {"initial_indent": INDENT, "subsequent_indent": 2 * INDENT}
-                lines += _lines(f"{table[0][i]}: {cells[i]}", room, **indented)
+                name = f"{table[0][i]}: " if table[0][i] else ""
+                lines += _lines(f"{name}{cells[i]}", room, INDENT)
     return "\n".join(lines)
 
 
@@ -80,10 +80,11 @@ def _wrapped(cells: Sequence[str], widths: Sequence[int]) -> Iterator[tuple[str,
     yield from itertools.zip_longest(*parts, fillvalue="")
 
 
-def _lines(cell: str, width: int, **indented: str) -> list[str]:
-    if len(cell) <= width and not indented:
+def _lines(cell: str, width: int, indent: str = "") -> list[str]:
+    if len(cell) <= width and not indent:
         return [cell]
-    return textwrap.wrap(cell, width, break_on_hyphens=False, **indented)
+    deeper = 2 * indent
+    return textwrap.wrap(cell, width, initial_indent=indent, subsequent_indent=deeper, break_on_hyphens=False)
 
 
 def _cell(value: Any) -> str:
