@@ -68,7 +68,7 @@ def _inside(widths: Sequence[int], least: Sequence[int], room: int) -> list[int]
 
 
 def _fitted(widths: Sequence[int], least: Sequence[int], room: int) -> list[int]:
-    """Narrow the widest columns until all of them fit; one that is alone may be broken."""
+    """Shrink the widest columns until all of them fit; one that is alone may be broken."""
     fitted = [min(width, room) for width in widths]
     while sum(fitted) + len(GAP) * (len(fitted) - 1) > room:
         fitted[max((i for i in range(len(fitted)) if fitted[i] > least[i]), key=lambda i: fitted[i])] -= 1

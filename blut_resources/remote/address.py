@@ -1,16 +1,21 @@
 """Opens the bucket that ``$BLUT_REMOTE`` names, with the credentials that are found for it."""
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from blut_resources.remote.words import RemoteError, explained
 from blut_resources.settings import origin, settings
+from blut_resources.text import one_line
 
 REMOTE = "BLUT_REMOTE"
 EXAMPLES = "s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or file:///directory"
+PLAIN = "/ !$&'()*+,-.:;<=>@[\\]^_`{|}~\""
+"""Of a prefix, beside letters and digits: what stands in a URL as it is."""
 SCHEMES = ("s3", "gs", "az", "file", "memory")
 _PROFILE = {
     "aws_access_key_id": "access_key_id",
@@ -40,9 +45,11 @@ def open_address(url: str, *, insistent: bool = True) -> Any:
     Raises:
         RemoteError: nothing of the kind, a package is missing, or the credentials cannot be found.
     """
-    scheme = url.partition("://")[0]
-    if scheme not in SCHEMES or "://" not in url:
+    scheme, found, place = url.partition("://")
+    if scheme not in SCHEMES or not found:
         raise RemoteError(f"{origin(REMOTE)}={url}: no address of a bucket; give {EXAMPLES}")
+    _refuse_odd(scheme, place)
+    url = f"{scheme}://{quote(place, safe=PLAIN)}"
     try:
         from obstore.store import from_url
     except ImportError as error:
@@ -56,6 +63,27 @@ def open_address(url: str, *, insistent: bool = True) -> Any:
         return from_url(url, **_client(scheme, config, insistent))
     except Exception as error:
         raise explained(error, url) from error
+
+
+def _refuse_odd(scheme: str, place: str) -> None:
+    """Refuse what would be read otherwise than it is written: another place would be used without a word.
+
+    Raises:
+        RemoteError: it would; it does not repeat what may hold a password.
+    """
+    bucket, _, prefix = place.partition("/")
+    if scheme in ("s3", "gs", "az") and not re.fullmatch(r"[\w.-]+", bucket, re.ASCII):
+        raise RemoteError(
+            f"{origin(REMOTE)}={scheme}://...: the name of a bucket has letters, digits, dots, hyphens and"
+            " underscores; keys belong in $AWS_ACCESS_KEY_ID and $AWS_SECRET_ACCESS_KEY, a server in"
+            " $AWS_ENDPOINT_URL"
+        )
+    parts = prefix.removesuffix("/").split("/") if prefix else []
+    if not place.isprintable() or any(one in ("", ".", "..") for one in parts):
+        raise RemoteError(
+            f"{origin(REMOTE)}={scheme}://{one_line(place)}: a prefix has no `//`, `.` or `..` in it, and no"
+            " characters that cannot be seen"
+        )
 
 
 def _client(scheme: str, config: Mapping[str, str], insistent: bool) -> dict[str, Any]:

@@ -53,7 +53,8 @@ def housekeeping(context: dg.SensorEvaluationContext) -> dg.SkipReason:
 
 def _told(choice: Choice, removed: list[Removable], sweeps: int, ticks: int, freed: int) -> str:
     n_bytes = sum(one.n_bytes for one in removed) + freed
-    lines = [f"removed {len(removed)} runs, {sweeps} sweeps and {ticks} ticks, {size_text(n_bytes)}"]
+    lines = [f"removed {len(removed)} runs and {ticks} ticks, {size_text(n_bytes)}"]
+    lines += [f"removed what is known of {sweeps} sweeps whose runs have gone"] if sweeps else []
     lines += [f"{one.run_id} {one.job}" for one in removed[:NAMED]]
     left = len(choice.removable) - len(removed)
     stays = [f"{n} {reason}" for reason, n in choice.reasons().items()]

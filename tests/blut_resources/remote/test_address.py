@@ -72,6 +72,25 @@ def test_what_is_no_address_is_refused(url: str) -> None:
         open_address(url)
 
 
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("s3://me:secret@bucket/x", "keys belong in"),
+        ("s3://bucket:9000/x", "a server in"),
+        ("s3:///x", "the name of a bucket"),
+        ("s3://bucket#1/x", "the name of a bucket"),
+        ("s3://bucket//x", "has no `//`"),
+        ("s3://bucket/x/../y", "has no `//`"),
+        ("file:///tmp/./x", "has no `//`"),
+        ("s3://bucket/a\nb", "cannot be seen"),
+    ],
+)
+def test_an_address_that_would_be_read_otherwise_is_refused(url: str, told: str) -> None:
+    with pytest.raises(RemoteError) as found:
+        open_address(url)
+    assert told in str(found.value) and "secret" not in str(found.value)
+
+
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """With what installs it."""
     monkeypatch.setitem(sys.modules, "obstore.store", None)

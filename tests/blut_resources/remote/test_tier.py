@@ -74,6 +74,24 @@ def test_what_is_pushed_is_pulled_on_another_machine(tmp_path: Path, box: Makes)
         there.pull("0" * 64)
 
 
+@pytest.mark.usefixtures("wire")
+@pytest.mark.parametrize("scheme", ["s3", "file"])
+def test_a_prefix_is_taken_as_it_is_written(tmp_path: Path, url: str, scheme: str) -> None:
+    names = ["a#1", "a#2", "a?x=1", "a b", "a%20b", "ü 空/+&='\"(),;:@$!*[]{}~^|\\"]
+    for name in names:
+        (tmp_path / "source").mkdir()  # which goes into a store
+        root = url if scheme == "s3" else f"file://{tmp_path}"
+        if scheme == "file":
+            (tmp_path / name).mkdir(parents=True)
+        bucket = Bucket(f"{root}/{name}")
+        here, there = (RemoteTier(ArtifactStore(tmp_path / f"{name} {n}"), bucket) for n in ("a", "b"))
+        digest = here.store.put(tmp_path / "source")
+        assert here.push(digest) == "sent", "each prefix is a place of its own"
+        there.pull(digest)
+        assert there.store.has(digest) and there.digests().keys() == {digest}
+        assert scheme == "s3" or (tmp_path / name / "objects").is_dir()
+
+
 def test_a_directory_without_files_travels_too(tmp_path: Path) -> None:
     (tmp_path / "bucket").mkdir()
     (tmp_path / "source").mkdir()
