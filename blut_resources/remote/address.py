@@ -14,8 +14,6 @@ from blut_resources.text import one_line
 
 REMOTE = "BLUT_REMOTE"
 EXAMPLES = "s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or file:///directory"
-PLAIN = "/ !$&'()*+,-.:;<=>@[\\]^_`{|}~\""
-"""Of a prefix, beside letters and digits: what stands in a URL as it is."""
 SCHEMES = ("s3", "gs", "az", "file", "memory")
 _PROFILE = {
     "aws_access_key_id": "access_key_id",
@@ -49,7 +47,7 @@ def open_address(url: str, *, insistent: bool = True) -> Any:
     if scheme not in SCHEMES or not found:
         raise RemoteError(f"{origin(REMOTE)}={url}: no address of a bucket; give {EXAMPLES}")
     _refuse_odd(scheme, place)
-    url = f"{scheme}://{quote(place, safe=PLAIN)}"
+    url = f"{scheme}://{quote(place)}"
     try:
         from obstore.store import from_url
     except ImportError as error:
