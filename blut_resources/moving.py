@@ -5,10 +5,12 @@ command again begins anew, or, where the copy is whole, only changes the setting
 """
 
 import contextlib
+import functools
 import json
 import sqlite3
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import dagster as dg
 
@@ -20,8 +22,9 @@ from blut_resources.database import connections
 from blut_resources.database.address import Address
 from blut_resources.files.durable import StoreError, file_lock, write_atomic
 from blut_resources.instance.database import keeps_own, with_storage
-from blut_resources.instance.home import is_home
+from blut_resources.instance.home import not_born
 from blut_resources.instance.instance import open_instance
+from blut_resources.instance.remembered import remember_numbers, translated
 
 DAEMON_S = 60.0
 """Seconds since its last sign of life in which a daemon counts as running."""
@@ -37,8 +40,18 @@ class MoveRefused(StoreError):
     """Says why a history cannot be moved now, and what to do."""
 
 
-def move(home: Path, address: Address) -> dict[str, int]:
-    """Move the history of a home into a database; returns the rows of each table, none if all were there.
+class Moved(NamedTuple):
+    """Says what was copied: the rows of each table, none if all were there.
+
+    ``numbered_by`` names what may remember events by their numbers, so that they have kept them.
+    """
+
+    counts: dict[str, int]
+    numbered_by: list[str]
+
+
+def move(home: Path, address: Address) -> Moved:
+    """Move the history of a home into a database.
 
     Raises:
         MoveRefused: there is none in the home, or somebody works with it.
@@ -46,19 +59,23 @@ def move(home: Path, address: Address) -> dict[str, int]:
         StoreError: the settings of the home cannot be written.
     """
     settings = home / "dagster.yaml"
-    if not is_home(home) or not (home / "history" / "runs.db").is_file():
-        raise MoveRefused(f"{home} has no history: with $BLUT_DATABASE, the first command begins one there")
+    if said := not_born(home):
+        raise MoveRefused(f"{said}, in a database if $BLUT_DATABASE names one")
     keeps_own(home)
+    if not (home / "history" / "runs.db").is_file():
+        raise MoveRefused(f"{home} has no history yet; the first run begins one, where $BLUT_DATABASE says")
     with open_instance() as instance:
         refuse_busy(instance, home)
+        kept_by = sorted(set(remember_numbers(instance, home)))
     _refuse_old(home)
     pool, mark = connections.to(address), _mark(home)
     with _nobody_begins(home):
         there = mark_of(pool) == mark
-        counts = {} if there else copy(home, pool, mark, lambda: _refuse_changed(home, mark))
+        unchanged = functools.partial(_refuse_changed, home, mark)
+        counts = {} if there else copy(home, pool, mark, unchanged, None if kept_by else translated)
         text = settings.read_text() if settings.is_file() else ""
         write_atomic(settings.resolve(), with_storage(text, address).encode())
-    return counts
+    return Moved(counts, kept_by)
 
 
 def refuse_busy(instance: dg.DagsterInstance, home: Path) -> None:

@@ -1,7 +1,7 @@
 """Copies a SQLite history into an empty PostgreSQL database, in one transaction: all is there, or nothing.
 
 Whoever is killed leaves nothing in the database, and the source is only read. Before the end, what was
-written is read back and compared. Rows keep their numbers; which one of an event, `event_merge` says. When
+written is read back and compared. Rows keep their numbers, but for events, of which `event_merge` tells. When
 Dagster changes, look at its tables.
 """
 
@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import io
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ import sqlalchemy
 from sqlalchemy.exc import DBAPIError
 
 from blut_resources.dagster_private import postgres_birth as birth
-from blut_resources.dagster_private.event_merge import COLUMNS, Merged
+from blut_resources.dagster_private.event_merge import COLUMNS, Merged, Numbers
+from blut_resources.dagster_private.instigators import Cursor, renumbered
 from blut_resources.dagster_private.pool import ReadConnection
 from blut_resources.database.connections import Connections
 from blut_resources.database.troubles import DatabaseTrouble, told
@@ -27,11 +28,20 @@ PLACES = {0: "history/runs.db", 1: "history/runs/index.db", 2: "schedules/schedu
 MIGRATED, EVENTS = "secondary_indexes", "event_logs"
 BLOCK = 4 << 20
 """Bytes that are sent at once."""
-ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
+ESCAPES = (("\0", ""), ("\\", "\\\\"), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"))
+"""What stands for what in a row, in this order."""
 MARK = "blut/copied"
+Change = Callable[[Any, Mapping[str, Any]], Any]
+"""What becomes of a value of a row."""
 
 
-def copy(home: Path, pool: Connections, mark: str, unchanged: Callable[[], None]) -> dict[str, int]:
+def copy(
+    home: Path,
+    pool: Connections,
+    mark: str,
+    unchanged: Callable[[], None],
+    translated: Callable[[Cursor, Callable[[int], int]], str | None] | None,
+) -> dict[str, int]:
     """Copy the history of a home; returns the rows of each table.
 
     Args:
@@ -39,6 +49,8 @@ def copy(home: Path, pool: Connections, mark: str, unchanged: Callable[[], None]
         pool: the database.
         mark: kept in it, to know the copy again.
         unchanged: called before the end; refuses where the source has changed meanwhile.
+        translated: gives the cursor of a sensor by what events are numbered now. Without, the events that a
+            cursor can name keep their numbers.
 
     Raises:
         DatabaseTrouble: the database is not empty, does not answer, or has other rows than the source in the
@@ -49,8 +61,11 @@ def copy(home: Path, pool: Connections, mark: str, unchanged: Callable[[], None]
         with pool.whole() as connection:
             birth.turn(connection)
             _make_room(pool, connection)
-            merged = Merged(home / "history" / "runs")
-            counts = _fill(home, connection, merged)
+            merged = Merged(home / "history" / "runs", anew=translated is not None)
+            changes = dict(_CHANGES)
+            if translated is not None:
+                changes |= _of_numbers(merged.now, lambda cursor: translated(cursor, merged.now))
+            counts = _fill(home, connection, merged, changes)
             connection.execute(
                 sqlalchemy.text("INSERT INTO kvs (key, value) VALUES (:key, :value)"),
                 {"key": MARK, "value": mark},
@@ -89,7 +104,9 @@ def _tables() -> Iterator[sqlalchemy.Table]:
         yield from metadata.sorted_tables
 
 
-def _fill(home: Path, connection: sqlalchemy.Connection, merged: Merged) -> dict[str, int]:
+def _fill(
+    home: Path, connection: sqlalchemy.Connection, merged: Merged, changes: Mapping[tuple[str, str], Change]
+) -> dict[str, int]:
     cursor = connection.connection.cursor()
     names = ("id", *COLUMNS)
     counts = {EVENTS: _send(cursor, EVENTS, names, merged.rows())}
@@ -102,7 +119,7 @@ def _fill(home: Path, connection: sqlalchemy.Connection, merged: Merged) -> dict
             migrated.append(_migrations(source))
             for table in metadata.sorted_tables:
                 if table.name not in (MIGRATED, EVENTS):
-                    counts[table.name] = _copy_table(source, cursor, table)
+                    counts[table.name] = _copy_table(source, cursor, table, changes)
     _mark_migrations(connection, set.union(*migrated))
     for table in _tables():
         sequence = f"pg_get_serial_sequence('{table.name}', 'id')"
@@ -111,14 +128,19 @@ def _fill(home: Path, connection: sqlalchemy.Connection, merged: Merged) -> dict
     return counts
 
 
-def _copy_table(source: sqlite3.Connection, cursor: Any, table: sqlalchemy.Table) -> int:
+def _copy_table(
+    source: sqlite3.Connection,
+    cursor: Any,
+    table: sqlalchemy.Table,
+    changes: Mapping[tuple[str, str], Change],
+) -> int:
     there = [row[1] for row in source.execute(f"PRAGMA table_info({table.name})")]
     names = [column.name for column in table.columns if column.name in there]
     if not names:
         return 0
     listed = ", ".join(f'"{name}"' for name in names)
     changed = {
-        at: _CHANGES[table.name, name] for at, name in enumerate(names) if (table.name, name) in _CHANGES
+        at: changes[table.name, name] for at, name in enumerate(names) if (table.name, name) in changes
     }
     booleans = [at for at, name in enumerate(names) if isinstance(table.c[name].type, sqlalchemy.Boolean)]
     sent = _Digest([isinstance(table.c[name].type, _EXACT) for name in names])
@@ -127,7 +149,8 @@ def _copy_table(source: sqlite3.Connection, cursor: Any, table: sqlalchemy.Table
         for row in source.execute(f'SELECT {listed} FROM "{table.name}" ORDER BY id'):  # noqa: S608
             values = list(row)
             for at, change in changed.items():
-                values[at] = change(values[at])
+                if row[at] is not None:
+                    values[at] = change(row[at], dict(zip(names, row, strict=True)))
             for at in booleans:
                 values[at] = None if values[at] is None else bool(values[at])
             sent.add(values)
@@ -148,11 +171,28 @@ _EXACT = (sqlalchemy.Text, sqlalchemy.String, sqlalchemy.Integer, sqlalchemy.Lar
 """What both databases give back as it was; times and fractions are written in other ways."""
 
 
-_CHANGES: dict[tuple[str, str], Callable[[Any], Any]] = {
-    ("run_tags", "value"): lambda value: value and birth.findable(value),
-    ("asset_keys", "cached_status_data"): lambda _: None,  # made anew when it is asked for
+_CHANGES: Mapping[tuple[str, str], Change] = {
+    ("run_tags", "value"): lambda value, _: birth.findable(value),
+    ("asset_keys", "cached_status_data"): lambda value, _: None,  # made anew when it is asked for
 }
 """What becomes of columns that are not copied as they are."""
+
+
+def _of_numbers(now: Numbers, translated: Callable[[Cursor], str | None]) -> dict[tuple[str, str], Change]:
+    """Returns what becomes of columns that name events by their numbers, where these are new."""
+    number: Change = lambda value, _: now(value)  # noqa: E731
+    event: Change = lambda value, _: now.in_text(value)  # noqa: E731
+    sensor: Change = lambda value, _: renumbered(value, translated)  # noqa: E731
+    return {
+        ("asset_event_tags", "event_id"): number,
+        ("asset_event_tags", "value"): lambda value, row: now.in_tag(row["key"], value),
+        ("asset_check_executions", "evaluation_event_storage_id"): number,
+        ("asset_check_executions", "materialization_event_storage_id"): number,
+        ("asset_check_executions", "evaluation_event"): event,
+        ("asset_keys", "last_materialization"): event,
+        ("jobs", "job_body"): sensor,
+        ("instigators", "instigator_body"): sensor,
+    }
 
 
 class _Digest:
@@ -204,7 +244,12 @@ def _plain(value: Any) -> str:
         return "\\N"
     if isinstance(value, bytes):
         return "\\\\x" + value.hex()
-    return str(value).replace("\0", "").translate(ESCAPES)
+    if not isinstance(value, str):
+        return str(value)
+    for one, instead in ESCAPES:
+        if one in value:  # of a long text far faster than a table of all of them
+            value = value.replace(one, instead)
+    return value
 
 
 def _compare_events(pool: Connections, connection: sqlalchemy.Connection, merged: Merged) -> None:

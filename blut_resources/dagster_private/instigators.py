@@ -6,11 +6,12 @@ changes, look at ``InstigatorState``, ``InstigatorStatus`` and ``SensorInstigato
 at what ``dagster._daemon.sensor`` does with them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import dagster as dg
 from dagster._core.scheduler.instigation import InstigatorState
+from dagster._serdes import deserialize_value, serialize_value
 
 from blut_resources.dagster_private.names import REPOSITORY, REPOSITORY_LABEL_TAG
 
@@ -25,6 +26,14 @@ class Place(NamedTuple):
     def words(self) -> str:
         """Returns the name of the location, and of the repository where it is not the only one."""
         return self.location if self.repository == REPOSITORY else f"{self.repository}@{self.location}"
+
+
+class Cursor(NamedTuple):
+    """Holds what a sensor has left for its next tick; ``kind`` is ASSET, RUN_STATUS and so on."""
+
+    sensor: str
+    kind: str
+    text: str
 
 
 def sensors_of(instance: dg.DagsterInstance) -> Sequence[InstigatorState]:
@@ -71,6 +80,26 @@ def given(state: InstigatorState, name: str) -> InstigatorState:
 def cursor_of(state: InstigatorState) -> str:
     """Returns what the last tick has left for the next one; empty if nothing."""
     return str(getattr(state.instigator_data, "cursor", None) or "")
+
+
+def cursors(instance: dg.DagsterInstance) -> list[Cursor]:
+    """Returns what the sensors of an instance have left for their next ticks."""
+    return [found for state in sensors_of(instance) if (found := _cursor(state)).text]
+
+
+def renumbered(body: str, translated: Callable[[Cursor], str | None]) -> str:
+    """Returns what is kept of a sensor, or a schedule, as Dagster keeps it, with a translated cursor."""
+    state = deserialize_value(body, InstigatorState)
+    before = _cursor(state)
+    after = translated(before) if before.text else None
+    if after is None or after == before.text or state.instigator_data is None:
+        return body
+    return serialize_value(state.with_data(state.instigator_data._replace(cursor=after)))
+
+
+def _cursor(state: InstigatorState) -> Cursor:
+    kind = getattr(getattr(state.instigator_data, "sensor_type", None), "name", "")
+    return Cursor(state.instigator_name, kind, cursor_of(state))
 
 
 def began(state: InstigatorState) -> float:

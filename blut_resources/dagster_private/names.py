@@ -6,6 +6,8 @@ imported from there. A test compares them. To look at: the tags are in ``dagster
 
 ASSET_JOB = "__ASSET_JOB"
 DATA_VERSION_TAG = "dagster/data_version"
+INPUT_EVENT_TAG = "dagster/input_event_pointer"
+"""How the tag begins that names the event of an input; in ``dagster._core.definitions.data_version``."""
 REPOSITORY = "__repository__"
 REPOSITORY_LABEL_TAG = ".dagster/repository"
 RETRY_NUMBER_TAG = "dagster/retry_number"

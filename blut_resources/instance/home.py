@@ -43,6 +43,11 @@ def is_home(directory: Path) -> bool:
     return any((directory / name).exists() for name in ("dagster.yaml", "history", "schedules"))
 
 
+def not_born(home: Path) -> str:
+    """Says that nobody has made an instance of a directory yet, and what makes one; empty if somebody has."""
+    return "" if is_home(home) else f"there is no Dagster instance in {home} yet; the first run makes one"
+
+
 def store_root(home: Path) -> Path:
     """Returns the directory of the instance's artifact store; $BLUT_STORE puts it on another disk.
 

@@ -23,7 +23,7 @@ from blut_resources.files.digest import digest_bytes
 from blut_resources.files.durable import explained
 from blut_resources.files.modes import follow_group, make_private, prepare_home
 from blut_resources.instance.database import demand_driver, named, write_down
-from blut_resources.instance.home import find_home, is_home, store_root
+from blut_resources.instance.home import find_home, is_home, not_born, store_root
 from blut_resources.instance.migration import migrate
 from blut_resources.instance.renamed import carry_over
 from blut_resources.machine.processes import machine
@@ -123,8 +123,8 @@ def _prepared(home: Path) -> bool:
 
 def _noted(home: Path) -> bool:
     """Say where there is no instance to be read."""
-    if not is_home(home):
-        _say(f"there is no Dagster instance in {home} yet; the first run makes one")
+    if said := not_born(home):
+        _say(said)
     follow_group(home)
     return False
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -13,13 +14,17 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.sensor_definition import SensorType
 
 from blut_resources.dagster_private.history import identity
+from blut_resources.dagster_private.instigators import cursors
+from blut_resources.dagster_private.names import INPUT_EVENT_TAG
 from blut_resources.instance.instance import open_instance
 from tests import forked
 from tests.databases import Server
 from tests.e2e.box import BLUT
 from tests.neighbours.toy import install
+from tests.sensors.kept import keep
 
 pytestmark = pytest.mark.postgres
 RECIPE = "neighbour_line"
@@ -78,32 +83,69 @@ def told(instance: dg.DagsterInstance) -> dict[str, object]:
     keys = sorted(instance.all_asset_keys())
     checks = dg.AssetCheckKey(dg.AssetKey("one"), "fine")
     records = instance.event_log_storage.get_asset_check_execution_history(checks, 10)
-    logs = {run[1].run_id: instance.all_logs(run[1].run_id) for run in runs}
+    logs = {run[1].run_id: log_of(instance, run[1].run_id) for run in runs}
     return {
         "runs": runs,
-        "logs": {run_id: sorted(log, key=lambda entry: entry.timestamp) for run_id, log in logs.items()},
-        "ends": {run_id: log[-1] for run_id, log in logs.items()},
-        "numbers": numbers(instance),
-        "latest": {key: instance.get_latest_materialization_event(key) for key in keys},
+        "logs": {run_id: [said(record.event_log_entry) for record in log] for run_id, log in logs.items()},
+        "order": order(instance),
+        "latest": {key: said(instance.get_latest_materialization_event(key)) for key in keys},
         "tags": [instance.get_event_tags_for_asset(key) for key in keys],
-        "checks": [(one.id, one.status, one.event) for one in records],
+        "checks": [(one.id, one.status, said(one.event)) for one in records],
+        "judged": [judged(instance, one.event) for one in records],
         "parts": instance.get_dynamic_partitions("parts"),
         "cursor": instance.daemon_cursor_storage.get_cursor_values({"a"}),
         "id": identity(instance),
     }
 
 
-def numbers(instance: dg.DagsterInstance) -> Mapping[str, Sequence[int | None]]:
-    """Of the events that somebody may remember by their number, the newest first."""
+def log_of(instance: dg.DagsterInstance, run_id: str) -> list[dg.EventLogRecord]:
+    """As Dagster's UI reads it: page by page."""
+    records: list[dg.EventLogRecord] = []
+    cursor = None
+    while True:
+        page = instance.get_records_for_run(run_id, cursor=cursor, limit=7)
+        records += page.records
+        cursor = page.cursor
+        if not page.has_more:
+            return records
+
+
+NUMBER = re.compile(r"storage_id=\d+|'dagster/input_event_pointer/[^']*': '\d+'")
+
+
+def said(event: dg.EventLogEntry | None) -> str:
+    """All that an event says but by what number it knows another."""
+    return NUMBER.sub("", repr(event))
+
+
+def judged(instance: dg.DagsterInstance, event: dg.EventLogEntry | None) -> str:
+    """The materialization that a check was of, by the number that the check knows it by."""
+    assert event is not None and event.dagster_event is not None
+    target = event.dagster_event.asset_check_evaluation_data.target_materialization_data
+    assert target is not None
+    wanted = dg.AssetRecordsFilter(dg.AssetKey("one"), storage_ids=[target.storage_id])
+    (record,) = instance.fetch_materializations(wanted, 9).records
+    return said(record.event_log_entry)
+
+
+def order(instance: dg.DagsterInstance) -> Mapping[str, Sequence[str]]:
+    """The events of assets and the ends of runs; the newest first, which its asset is known by too."""
     kind, keys = dg.DagsterEventType, sorted(instance.all_asset_keys())
     made = {f"made {key}": instance.fetch_materializations(key, 99).records for key in keys}
     ends = {
         f"runs {one}": instance.fetch_run_status_changes(one, 99).records
         for one in (kind.RUN_SUCCESS, kind.RUN_FAILURE)
     }
-    newest = [one.asset_entry.last_materialization_storage_id for one in instance.get_asset_records(keys)]
-    found = {name: [one.storage_id for one in records] for name, records in {**made, **ends}.items()}
-    return {"assets": newest, **found}
+    for records in [*made.values(), *ends.values()]:
+        numbers = [one.storage_id for one in records]
+        assert numbers == sorted(numbers, reverse=True)
+    for asset in instance.get_asset_records(keys):
+        newest = made[f"made {asset.asset_entry.asset_key}"]
+        known = asset.asset_entry.last_materialization_storage_id
+        assert known == (newest[0].storage_id if newest else None)
+    return {
+        name: [said(one.event_log_entry) for one in records] for name, records in {**made, **ends}.items()
+    }
 
 
 def digest(home: Path) -> str:
@@ -136,6 +178,64 @@ def test_all_of_it_is_there_and_reused(site: Path, server: Server) -> None:
     assert refused.returncode == 1 and "is not in the home" in refused.stderr
 
 
+def test_sensors_of_dagsters_own_kinds_miss_nothing_and_see_nothing_twice(site: Path, server: Server) -> None:
+    """Each has seen one of two: the next tick is to ask for a run, and the one after it for none."""
+
+    @dg.asset
+    def seen() -> None: ...
+
+    @dg.asset(deps=[seen])
+    def below() -> None: ...
+
+    @dg.op
+    def nothing() -> None: ...
+
+    @dg.job
+    def asked() -> None:
+        nothing()
+
+    @dg.asset_sensor(asset_key=seen.key, job=asked)
+    def on_asset(context: dg.SensorEvaluationContext, event: dg.EventLogEntry) -> dg.RunRequest:
+        return dg.RunRequest(event.run_id)
+
+    @dg.run_status_sensor(run_status=dg.DagsterRunStatus.SUCCESS, monitored_jobs=[asked], request_job=asked)
+    def on_run(context: dg.RunStatusSensorContext) -> dg.RunRequest:
+        return dg.RunRequest(context.dagster_run.run_id)
+
+    def ticked(sensor: dg.SensorDefinition, kind: str) -> list[str | None]:
+        """As the daemon: with the cursor that is kept, and leaving another."""
+        with open_instance() as instance:
+            (cursor,) = [one.text for one in cursors(instance) if one.sensor == sensor.name] or [None]
+            repository = dg.Definitions(sensors=[sensor], jobs=[asked]).get_repository_def()
+            with dg.build_sensor_context(
+                instance, cursor, repository_def=repository, sensor_name=sensor.name
+            ) as context:
+                done = sensor.evaluate_tick(context)
+            keep(instance, sensor.name, "theirs", cursor=done.cursor, sensor_type=SensorType[kind])
+        return [one.run_key for one in done.run_requests or ()]
+
+    both: list[tuple[dg.SensorDefinition, str]] = [(on_asset, "ASSET"), (on_run, "RUN_STATUS")]
+    runs: list[str] = []
+    for _ in "12":
+        with open_instance() as instance:
+            dg.materialize([seen, below], instance=instance)
+            asked.execute_in_process(instance=instance)
+            runs = [run.run_id for run in instance.get_runs(limit=2)][::-1]
+        if _ == "1":
+            for sensor, kind in both:
+                ticked(sensor, kind)
+    done = blut("database", "copy", server.database())
+    assert done.returncode == 0 and "keep their numbers" not in done.stdout, done.stderr
+    assert [ticked(sensor, kind) for sensor, kind in both] == [[runs[0]], [runs[1]]]
+    assert [ticked(sensor, kind) for sensor, kind in both] == [[], []]
+    with open_instance(write=False) as instance:
+        (below_now,) = instance.fetch_materializations(below.key, 1).records
+        (seen_now,) = instance.fetch_materializations(seen.key, 1).records
+        assert below_now.asset_materialization is not None
+        tags = below_now.asset_materialization.tags or {}
+        assert tags[f"{INPUT_EVENT_TAG}/seen"] == str(seen_now.storage_id)
+
+
 def test_what_remembers_the_number_of_an_event_goes_on_where_it_was(site: Path, server: Server) -> None:
     """The cursor of a sensor of somebody's own has a form that nobody knows."""
     kind = dg.DagsterEventType.RUN_SUCCESS
@@ -143,7 +243,10 @@ def test_what_remembers_the_number_of_an_event_goes_on_where_it_was(site: Path, 
         ends = instance.fetch_run_status_changes(kind, 99).records
         seen = ends[1].storage_id
         instance.daemon_cursor_storage.set_cursor_values({"somebody": f"seen:{seen}"})
-    assert blut("database", "copy", server.database()).returncode == 0
+    done = blut("database", "copy", server.database())
+    assert (
+        done.returncode == 0 and "keep their numbers, which a daemon (somebody) may remember" in done.stdout
+    )
     with open_instance() as instance:
         cursor = instance.daemon_cursor_storage.get_cursor_values({"somebody"})["somebody"]
         newer = dg.RunStatusChangeRecordsFilter(kind, after_storage_id=int(cursor.removeprefix("seen:")))

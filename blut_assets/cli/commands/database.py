@@ -12,11 +12,15 @@ app = typer.Typer(help="The database in which the history is.", **PLAIN)
 @app.command()
 def show() -> None:
     """Say in which database the history of this home is."""
+    import sys
+
     from blut_resources.instance.database import named
-    from blut_resources.instance.home import find_home
+    from blut_resources.instance.home import find_home, not_born
 
     home = find_home()
     address = named(home).address
+    if said := not_born(home):
+        print(said, file=sys.stderr)
     print(f"{home}/history (SQLite)" if address is None else address.words)
 
 
@@ -42,10 +46,14 @@ def copy(
     from blut_resources.moving import move
 
     home = find_home()
-    counts = move(home, wanted)
-    for table, count in sorted(counts.items()):
+    moved = move(home, wanted)
+    for table, count in sorted(moved.counts.items()):
         if count:
             print(f"{table:28} {count:>9}")
-    done = "was there already" if not counts else "is copied, and was read back"
+    done = "was there already" if not moved.counts else "is copied, and was read back"
     print(f"the history of {home} {done}: {wanted.words}")
+    if moved.numbered_by:
+        who = ", ".join(moved.numbered_by)
+        print(f"events keep their numbers, which {who} may remember; so in Dagster's UI the log of a run")
+        print("that was copied begins with what its steps said; `blut log` puts the lines in their order")
     print(f"{home}/history stays as it was; remove it when you need it no more")

@@ -1,5 +1,6 @@
 """Which database the settings of a home name, and how one is written into them."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ import yaml
 
 from blut_resources.database.address import AddressRefused, parse
 from blut_resources.instance.database import named, with_storage
+from tests import forked
+from tests.e2e.box import BLUT
 
 ADDRESS = parse("postgresql://anna@db/blut")
 BLOCK = "storage:\n  postgres:\n    postgres_url: postgresql+psycopg2://anna@db/blut\n"
@@ -54,6 +57,32 @@ def test_a_home_has_one_history(
     monkeypatch.setenv("BLUT_DATABASE", variable)
     with pytest.raises(AddressRefused, match=what):
         named(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("database", "show"),
+        ("database", "copy", "postgresql://db/blut"),
+        ("jobs",),
+        ("log", "abc"),
+        ("results",),
+        ("results", "abc"),
+        ("cancel", "abc"),
+        ("cache", "show"),
+        ("runs", "prune"),
+        ("doctor",),
+    ],
+    ids=" ".join,
+)
+def test_a_home_that_nobody_has_made_is_told_of_in_one_sentence(
+    words: tuple[str, ...], tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    env = {**os.environ, "DAGSTER_HOME": str(home)}
+    done = forked.server(*forked.RUN).run([*BLUT[1:], *words], env, tmp_path)
+    sentence = f"there is no Dagster instance in {home} yet; the first run makes one"
+    assert done.stderr.count(sentence) == 1 and not home.exists(), done.stdout + done.stderr
 
 
 def test_another_user_of_the_same_database_is_ones_own_affair(
