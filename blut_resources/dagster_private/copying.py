@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from blut_resources.dagster_private import postgres_birth as birth
 from blut_resources.dagster_private.event_merge import COLUMNS, Merged, Numbers
-from blut_resources.dagster_private.instigators import Cursor, renumbered
+from blut_resources.dagster_private.instigators import SensorCursor, renumbered
 from blut_resources.dagster_private.pool import ReadConnection
 from blut_resources.database.connections import Connections
 from blut_resources.database.troubles import DatabaseTrouble, told
@@ -40,7 +40,7 @@ def copy(
     pool: Connections,
     mark: str,
     unchanged: Callable[[], None],
-    translated: Callable[[Cursor, Callable[[int], int]], str | None] | None,
+    translated: Callable[[SensorCursor, Callable[[int], int]], str | None] | None,
 ) -> dict[str, int]:
     """Copy the history of a home; returns the rows of each table.
 
@@ -178,7 +178,9 @@ _CHANGES: Mapping[tuple[str, str], Change] = {
 """What becomes of columns that are not copied as they are."""
 
 
-def _of_numbers(now: Numbers, translated: Callable[[Cursor], str | None]) -> dict[tuple[str, str], Change]:
+def _of_numbers(
+    now: Numbers, translated: Callable[[SensorCursor], str | None]
+) -> dict[tuple[str, str], Change]:
     """Returns what becomes of columns that name events by their numbers, where these are new."""
     number: Change = lambda value, _: now(value)  # noqa: E731
     event: Change = lambda value, _: now.in_text(value)  # noqa: E731

@@ -28,7 +28,7 @@ class Place(NamedTuple):
         return self.location if self.repository == REPOSITORY else f"{self.repository}@{self.location}"
 
 
-class Cursor(NamedTuple):
+class SensorCursor(NamedTuple):
     """Holds what a sensor has left for its next tick; ``kind`` is ASSET, RUN_STATUS and so on."""
 
     sensor: str
@@ -82,12 +82,12 @@ def cursor_of(state: InstigatorState) -> str:
     return str(getattr(state.instigator_data, "cursor", None) or "")
 
 
-def cursors(instance: dg.DagsterInstance) -> list[Cursor]:
+def cursors(instance: dg.DagsterInstance) -> list[SensorCursor]:
     """Returns what the sensors of an instance have left for their next ticks."""
     return [found for state in sensors_of(instance) if (found := _cursor(state)).text]
 
 
-def renumbered(body: str, translated: Callable[[Cursor], str | None]) -> str:
+def renumbered(body: str, translated: Callable[[SensorCursor], str | None]) -> str:
     """Returns what is kept of a sensor, or a schedule, as Dagster keeps it, with a translated cursor."""
     state = deserialize_value(body, InstigatorState)
     before = _cursor(state)
@@ -97,9 +97,9 @@ def renumbered(body: str, translated: Callable[[Cursor], str | None]) -> str:
     return serialize_value(state.with_data(state.instigator_data._replace(cursor=after)))
 
 
-def _cursor(state: InstigatorState) -> Cursor:
+def _cursor(state: InstigatorState) -> SensorCursor:
     kind = getattr(getattr(state.instigator_data, "sensor_type", None), "name", "")
-    return Cursor(state.instigator_name, kind, cursor_of(state))
+    return SensorCursor(state.instigator_name, kind, cursor_of(state))
 
 
 def began(state: InstigatorState) -> float:

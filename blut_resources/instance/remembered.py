@@ -9,7 +9,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from blut_resources.dagster_private.instigators import Cursor, cursors
+from blut_resources.dagster_private.instigators import SensorCursor, cursors
 from blut_resources.dagster_private.pool import ReadConnection
 from blut_resources.instance.renamed import ALERTS, RENAMED
 
@@ -34,7 +34,7 @@ def remember_numbers(instance: dg.DagsterInstance, home: Path) -> Iterator[str]:
             yield "a backfill"
 
 
-def translated(cursor: Cursor, now: Callable[[int], int]) -> str | None:
+def translated(cursor: SensorCursor, now: Callable[[int], int]) -> str | None:
     """Returns a cursor that names the same events by the numbers that they have now.
 
     Args:
