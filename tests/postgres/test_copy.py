@@ -28,7 +28,6 @@ from tests.sensors.kept import keep
 
 pytestmark = pytest.mark.postgres
 RECIPE = "neighbour_line"
-MOST_S = 120
 
 
 @pytest.fixture
@@ -344,12 +343,16 @@ def many_runs(home: Path, count: int) -> None:
 
 
 @pytest.mark.heavy
-def test_ten_thousand_runs_are_moved_within_two_minutes(site: Path, server: Server) -> None:
+def test_ten_thousand_runs_are_all_there(site: Path, server: Server) -> None:
+    """Each with its log in its order, and what they made is reused."""
     many_runs(site, 10_000)
-    begun = time.monotonic()
-    done = blut("database", "copy", server.database())
-    took = time.monotonic() - begun
-    assert done.returncode == 0, done.stderr
-    assert took < MOST_S, f"{took:.0f} s"
     with open_instance(write=False) as instance:
-        assert instance.get_runs_count() > 10_000
+        before = [record.dagster_run for record in instance.get_run_records()]
+        some = [run.run_id for run in before[:: len(before) // 9]]
+        logs = [[said(one.event_log_entry) for one in log_of(instance, run_id)] for run_id in some]
+    done = blut("database", "copy", server.database())
+    assert done.returncode == 0, done.stderr
+    with open_instance(write=False) as instance:
+        assert [record.dagster_run for record in instance.get_run_records()] == before
+        assert [[said(one.event_log_entry) for one in log_of(instance, run_id)] for run_id in some] == logs
+    assert "1 reused" in blut("recipe", "run", RECIPE).stdout
