@@ -100,7 +100,7 @@ def jobs(scene: SlurmScene) -> list[dict[str, object]]:
 def test_a_node_is_switched_off_and_the_job_is_not_requeued(scene: SlurmScene) -> None:
     scene.profile(options=["--nodelist=n3"])
     scene.behave(gate=str(scene.root / "gate"), gate_at=1)
-    process = scene.start(scene.job(epochs=EPOCHS))
+    process = scene.start(scene.job(epochs=EPOCHS, retries=0))
     until(lambda: scene.happened("epoch-1 "), 60, process)
     job = scene.job_id()
     scene.cluster.run("scontrol", "update", f"jobid={job}", "Requeue=0")
