@@ -37,7 +37,7 @@ class ToyScheduler:
     def __init__(self, log: Path) -> None:
         self._log, self.where = log, str(log)
         self._job: subprocess.Popen[bytes] | None = None
-        self._scripts: list[str] = []
+        self._commands: list[str] = []
         self.silent = self.forgetful = self.stale = False
         self._made = time.monotonic()
         self.starts, self.looks = 0, 0
@@ -48,8 +48,8 @@ class ToyScheduler:
     def refuse(self, order: Order) -> str:
         return ""
 
-    def submit(self, order: Order, script: str, comment: str, secrets: Sequence[str]) -> str:
-        self._scripts.append(script)
+    def submit(self, order: Order, command: str, comment: str, secrets: Sequence[str]) -> str:
+        self._commands.append(command)
         if not self.waits:
             self.start()
         return "1"
@@ -60,25 +60,25 @@ class ToyScheduler:
         self.waits = False
         with self._log.open("ab") as log:
             env = {**os.environ, **self.gives}
-            words = ["sh", "-c", self._scripts[-1]]
+            words = ["sh", "-c", self._commands[-1]]
             self._job = subprocess.Popen(words, env=env, stdout=log, stderr=log, start_new_session=True)
 
     def lose(self) -> None:
         """Lose the node: the agent dies at once, and what it held."""
         assert self._job
+        self.waits = True  # before it has ended, or somebody may see that it has
         os.killpg(self._job.pid, signal.SIGKILL)
         self._job.wait()
-        self.waits = True
 
     def preempt(self) -> None:
         """Tell the job to end, and let it wait for another start."""
         assert self._job
+        self.waits = True  # as above
         self._job.send_signal(signal.SIGTERM)
         self._job.wait()
-        self.waits = True
 
     def find(self, comment: str) -> str | None:
-        return "1" if self._scripts else None
+        return "1" if self._commands else None
 
     def look(self, jobs: Collection[str]) -> dict[str, Sight]:
         self.looks += 1
