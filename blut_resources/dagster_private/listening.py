@@ -1,4 +1,4 @@
-"""Reads what this process reports of a run, after it was stored, whatever stores it."""
+"""Reads what this process reports of a run, once its storage has it, whatever that is."""
 
 from collections.abc import Callable
 

@@ -13,6 +13,7 @@ When Dagster changes, look at ``connect`` of ``SqliteRunStorage`` and ``SqliteSc
 
 import contextlib
 import functools
+import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -44,6 +45,7 @@ from sqlalchemy.dialects import sqlite
 from blut_resources.dagster_private import birth
 from blut_resources.dagster_private.events import MIRRORED, OF_ASSETS
 from blut_resources.dagster_private.pool import Engines, HastyConnection, WholeConnection, writable
+from blut_resources.dagster_private.waiting import HeldEvents
 from blut_resources.files import reserve
 from blut_resources.files.full import is_full
 
@@ -56,6 +58,7 @@ Public API does not say so. Look for ``run_connection`` in ``SqliteEventLogStora
 ``SqlEventLogStorage``. Every migration asks first whether its table is there, since the databases of runs and
 schedules share them."""
 INSERT_EVENT = SqlEventLogStorageTable.insert()
+PLANNED = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED
 
 
 @functools.cache
@@ -114,6 +117,14 @@ def _end_written() -> Iterator[None]:
         raise
 
 
+class EventToStore(NamedTuple):
+    """An event that is to be stored, and its row; ``index`` is whether the database of all runs gets it."""
+
+    event: dg.EventLogEntry
+    row: dict[str, Any]
+    index: bool
+
+
 class _Pooled:
     """Keeps its connection, where Dagster's own makes an engine for every query."""
 
@@ -152,6 +163,7 @@ class PooledEventLog(SqliteEventLogStorage):
     def __init__(self, base_dir: str, inst_data: Any = None) -> None:
         self._engines = Engines()
         self._there: set[tuple[str, str]] = set()
+        self._waiting = HeldEvents(self._store)
         super().__init__(base_dir, inst_data)
 
     @property
@@ -202,7 +214,10 @@ class PooledEventLog(SqliteEventLogStorage):
                     os.utime(path)
 
     def store_event(self, event: dg.EventLogEntry) -> None:
-        """Keep an event, by statements that are the same every time: Dagster makes one for each event."""
+        """Keep an event, by statements that are the same every time: Dagster makes one for each event.
+
+        What nobody waits for, which is what a step says on the way, and what is planned, may wait.
+        """
         kept = self.kept(event)
         if kept is None:
             return
@@ -210,15 +225,42 @@ class PooledEventLog(SqliteEventLogStorage):
         if told in MIRRORED and told not in OF_ASSETS:
             super().store_event(kept)
             return
-        row = self._event_to_row(kept)
-        with self.run_connection(event.run_id) as connection:
-            connection.execute(INSERT_EVENT, row)
-        if told in OF_ASSETS:
-            with self.index_connection() as connection:
-                result: Any = connection.execute(INSERT_EVENT, row)
-                (number,) = result.inserted_primary_key
-                self._store_asset_event_tags(connection, [kept], [number])
-                self._store_asset_event(connection, kept, number)
+        can_wait = told is PLANNED or told not in MIRRORED
+        self._waiting.add(EventToStore(kept, self._event_to_row(kept), told in OF_ASSETS), can_wait=can_wait)
+
+    def together(self) -> contextlib.AbstractContextManager[None]:
+        """Let events that nobody waits for be written a few at a time inside the block."""
+        return self._waiting.together()
+
+    def _store(self, waiting: list[EventToStore]) -> None:
+        """Write events, and take them from the list."""
+        while waiting:
+            run_id, group = next(itertools.groupby(waiting, key=lambda one: one.event.run_id))
+            some = list(group)
+            with self._connect(run_id) as connection:
+                connection.execute(INSERT_EVENT, [one.row for one in some])
+            del waiting[: len(some)]
+            if any(one.index for one in some):
+                with self._connect(INDEX_SHARD_NAME) as connection:
+                    for one in some:
+                        if one.index:
+                            self._store_in_index(connection, one)
+
+    def _store_in_index(self, connection: sqlalchemy.Connection, one: EventToStore) -> None:
+        result: Any = connection.execute(INSERT_EVENT, one.row)
+        (number,) = result.inserted_primary_key
+        self._store_asset_event_tags(connection, [one.event], [number])
+        self._store_asset_event(connection, one.event, number)
+
+    def run_connection(self, run_id: str | None = None) -> Any:
+        """Returns a connection to the database of a run, which has all of its events by then."""
+        self._waiting.write()
+        return super().run_connection(run_id)
+
+    def index_connection(self) -> Any:
+        """Returns a connection to the database of all runs, which has all of their events by then."""
+        self._waiting.write()
+        return super().index_connection()
 
     def _store_asset_event(self, conn: sqlalchemy.Connection, event: dg.EventLogEntry, event_id: int) -> None:
         """Note an event as the newest of its asset, where Dagster tries to insert each known one anew."""
@@ -285,6 +327,7 @@ class PooledEventLog(SqliteEventLogStorage):
 
     def dispose(self) -> None:
         """Close the connections."""
+        self._waiting.write()
         super().dispose()
         self._engines.dispose()
 

@@ -30,6 +30,8 @@ from blut_resources.containment import LimitsError
 from blut_resources.containment.asked import contained
 from blut_resources.dagster_private.console import console_goes_to
 from blut_resources.dagster_private.names import REPOSITORY, REPOSITORY_LABEL_TAG
+from blut_resources.dagster_private.resolving import resolved_once
+from blut_resources.dagster_private.waiting import written_together
 from blut_resources.database.troubles import is_away
 from blut_resources.files.durable import StoreError
 from blut_resources.files.full import is_full
@@ -170,15 +172,16 @@ def carry_out(
         reap_dead_runs(instance)
         location = location_of({job.name, *(key.path[0] for key in configs)}, instance)
         launch_here(instance, run_id)
-        return job.execute_in_process(
-            run_config=dict(run_config),
-            instance=instance,
-            raise_on_error=False,
-            run_id=run_id,
-            tags={REPOSITORY_LABEL_TAG: f"{REPOSITORY}@{location}", **(tags or {})},
-            asset_selection=selection,
-            partition_key=partition,
-        )
+        with written_together(instance), resolved_once():
+            return job.execute_in_process(
+                run_config=dict(run_config),
+                instance=instance,
+                raise_on_error=False,
+                run_id=run_id,
+                tags={REPOSITORY_LABEL_TAG: f"{REPOSITORY}@{location}", **(tags or {})},
+                asset_selection=selection,
+                partition_key=partition,
+            )
     except Exception as error:
         away = is_away(error)
         if not is_full(error) and not away:

@@ -1,5 +1,6 @@
 """The storage of Blut keeps of each event what Dagster's own keeps of it, and finds the same."""
 
+import contextlib
 import itertools
 import sqlite3
 from collections.abc import Iterator
@@ -53,15 +54,23 @@ def runs() -> list[list[dg.EventLogEntry]]:
     return [_ran(), _ran()]
 
 
-@pytest.fixture
-def both(tmp_path: Path, runs: list[list[dg.EventLogEntry]]) -> Iterator[Pair]:
-    """Dagster's storage and that of Blut, which were given the same events."""
-    pair = SqliteEventLogStorage(str(tmp_path / "stock")), PooledEventLog(str(tmp_path / "ours"))
-    for storage in pair:
+@pytest.fixture(params=["each", "together"])
+def both(
+    tmp_path: Path, runs: list[list[dg.EventLogEntry]], request: pytest.FixtureRequest
+) -> Iterator[Pair]:
+    """Dagster's storage and that of Blut, which were given the same events, and may write some together."""
+    stock, ours = (
+        SqliteEventLogStorage(str(tmp_path / "stock")),
+        PooledEventLog(str(tmp_path / "ours")),
+    )
+    with ours.together() if request.param == "together" else contextlib.nullcontext():
         for event in itertools.chain(*runs):
-            storage.store_event(event)
-    yield pair
-    for storage in pair:
+            stock.store_event(event)
+            ours.store_event(event)
+            if event.is_dagster_event and event.dagster_event_type is dg.DagsterEventType.STEP_START:
+                assert ours.get_logs_for_run(event.run_id)[-1] == event
+    yield stock, ours
+    for storage in (stock, ours):
         storage.dispose()
 
 
