@@ -99,10 +99,9 @@ DRIVE = """\
 from blut_resources.dagster_private.startup import without_collector
 with without_collector():
     from bench_chain.defs import defs
-    from blut_resources.dagster_private.resolving import resolved_once
-    from blut_resources.dagster_private.waiting import written_together
+    from blut_resources.dagster_private.sparing import spared
     from blut_resources.instance.instance import open_instance
-with open_instance() as instance, written_together(instance), resolved_once():
+with open_instance() as instance, spared(instance):
     assert defs.resolve_job_def("bench_chain").execute_in_process(instance=instance).success
 """
 

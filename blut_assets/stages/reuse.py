@@ -181,6 +181,7 @@ def find_reusable(
     *,
     kind: type[Artifact],
     keep_damaged: bool = False,
+    known: dg.EventLogRecord | None = None,
 ) -> tuple[Hit | None, list[str]]:
     """Returns the newest result with this fingerprint whose bytes are there,
     and what was wrong with others.
@@ -192,10 +193,12 @@ def find_reusable(
 
     Args:
         keep_damaged: change nothing: neither move nor pull any bytes.
+        known: a materialization that the event log has, to be tried before it is asked.
     """
     damage: list[str] = []
     tried: set[str] = set()
-    for digest, hit in _candidates(instance, store, key, fingerprint, partition):
+    wanted = (instance, store, key, fingerprint, partition)
+    for digest, hit in itertools.chain(_made_by(fingerprint, [known] if known else []), _candidates(*wanted)):
         if not digest or digest in tried:
             continue
         tried.add(digest)
@@ -250,15 +253,20 @@ def find_earlier(
 
 
 def recalled(
-    instance: dg.DagsterInstance, store: ArtifactStore, hit: Hit, facts: Iterable[str]
+    instance: dg.DagsterInstance, store: ArtifactStore, hit: Hit, facts: Iterable[str], there: set[str]
 ) -> dict[str, Any]:
     """Returns the metadata that a reused result repeats: its facts, and which run shows the rest.
 
     All of it is repeated where the history has lost that run, or never had it.
+
+    Args:
+        there: runs that the history has; what is found is added.
     """
     known: Any = hit.event.metadata.get(SHOWN_BY)
     run_id = known.value if known else hit.run_id
-    if instance.get_runs_count(dg.RunsFilter(run_ids=[run_id])):  # without reading what it was asked to do
+    if run_id not in there and instance.get_runs_count(dg.RunsFilter(run_ids=[run_id])):
+        there.add(run_id)
+    if run_id in there:
         repeated = REPEATED.union(facts)
         kept = {name: entry for name, entry in hit.event.metadata.items() if name in repeated}
         return {**kept, SHOWN_BY: dg.MetadataValue.dagster_run(run_id)}
@@ -268,6 +276,13 @@ def recalled(
     return {name: entry for name, entry in whole.metadata.items() if name != SHOWN_BY}
 
 
+def _made_by(fingerprint: str, records: Iterable[dg.EventLogRecord]) -> Iterator[tuple[str, Hit]]:
+    for record in records:
+        event = record.asset_materialization
+        if event is not None and fingerprint_of(event) == fingerprint:
+            yield digest_of(event), Hit(event, record.run_id, word_of(event, MADE_BY))
+
+
 def _candidates(
     instance: dg.DagsterInstance,
     store: ArtifactStore,
@@ -275,10 +290,7 @@ def _candidates(
     fingerprint: str,
     partition: str | None,
 ) -> Iterator[tuple[str, Hit]]:
-    for record in materializations(instance, key, partition, first=1):
-        event = record.asset_materialization
-        if event is not None and fingerprint_of(event) == fingerprint:
-            yield digest_of(event), Hit(event, record.run_id, word_of(event, MADE_BY))
+    yield from _made_by(fingerprint, materializations(instance, key, partition, first=1))
     for noted in results.find(store.root, fingerprint):
         if noted.event.asset_key == key and digest_of(noted.event) == noted.digest:
             yield noted.digest, Hit(noted.event, noted.run_id, _elsewhere(instance, noted))

@@ -1,4 +1,4 @@
-"""Has Dagster resolve the config of a run once, where it does so for the plan, the run and its steps anew.
+"""Resolves the config of a run once, where Dagster does so for the plan, the run and its steps anew.
 
 Public API takes a config as it was written only. When Dagster changes, look at ``ResolvedRunConfig.build``
 and at who calls it: nobody changes what it returns.

@@ -7,6 +7,7 @@ the process that started them; and at the command ``dagster api execute_step``.
 
 import multiprocessing
 import sys
+from collections.abc import Collection
 from typing import Any
 
 import dagster as dg
@@ -19,6 +20,15 @@ def runs_for_another(context: dg.AssetExecutionContext) -> bool:
     """Says whether the process of the run is another one."""
     step: Any = context.get_step_execution_context()
     return step.retry_mode.deferred or worker() is not None or COMMAND in sys.argv
+
+
+def assets_of_run(context: dg.AssetExecutionContext) -> Collection[dg.AssetKey]:
+    """Returns what the run of a step is to make, where public API tells it of the step only.
+
+    Look at ``executable_asset_keys`` of ``AssetGraph``.
+    """
+    layer: Any = context.job_def.asset_layer
+    return layer.executable_asset_keys
 
 
 def worker() -> int | None:

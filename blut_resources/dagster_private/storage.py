@@ -118,11 +118,11 @@ def _end_written() -> Iterator[None]:
 
 
 class EventToStore(NamedTuple):
-    """An event that is to be stored, and its row; ``index`` is whether the database of all runs gets it."""
+    """Holds an event and its row; ``mirrored`` says whether the database of all runs gets it."""
 
     event: dg.EventLogEntry
     row: dict[str, Any]
-    index: bool
+    mirrored: bool
 
 
 class _Pooled:
@@ -164,6 +164,7 @@ class PooledEventLog(SqliteEventLogStorage):
         self._engines = Engines()
         self._there: set[tuple[str, str]] = set()
         self._waiting = HeldEvents(self._store)
+        self._made: dict[dg.AssetKey, dg.EventLogRecord] | None = None
         super().__init__(base_dir, inst_data)
 
     @property
@@ -228,9 +229,18 @@ class PooledEventLog(SqliteEventLogStorage):
         can_wait = told is PLANNED or told not in MIRRORED
         self._waiting.add(EventToStore(kept, self._event_to_row(kept), told in OF_ASSETS), can_wait=can_wait)
 
-    def together(self) -> contextlib.AbstractContextManager[None]:
-        """Let events that nobody waits for be written a few at a time inside the block."""
-        return self._waiting.together()
+    @contextlib.contextmanager
+    def together(self) -> Iterator[Mapping[dg.AssetKey, dg.EventLogRecord]]:
+        """Let events that nobody waits for be written a few at a time inside the block.
+
+        What it gets is, by asset, the newest materialization that was stored there.
+        """
+        self._made = {}
+        try:
+            with self._waiting.together():
+                yield self._made
+        finally:
+            self._made = None
 
     def _store(self, waiting: list[EventToStore]) -> None:
         """Write events, and take them from the list."""
@@ -240,10 +250,10 @@ class PooledEventLog(SqliteEventLogStorage):
             with self._connect(run_id) as connection:
                 connection.execute(INSERT_EVENT, [one.row for one in some])
             del waiting[: len(some)]
-            if any(one.index for one in some):
+            if any(one.mirrored for one in some):
                 with self._connect(INDEX_SHARD_NAME) as connection:
                     for one in some:
-                        if one.index:
+                        if one.mirrored:
                             self._store_in_index(connection, one)
 
     def _store_in_index(self, connection: sqlalchemy.Connection, one: EventToStore) -> None:
@@ -251,6 +261,8 @@ class PooledEventLog(SqliteEventLogStorage):
         (number,) = result.inserted_primary_key
         self._store_asset_event_tags(connection, [one.event], [number])
         self._store_asset_event(connection, one.event, number)
+        if self._made is not None and (made := one.event.asset_materialization):
+            self._made[made.asset_key] = dg.EventLogRecord(number, one.event)
 
     def run_connection(self, run_id: str | None = None) -> Any:
         """Returns a connection to the database of a run, which has all of its events by then."""

@@ -8,9 +8,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, Generic, TypeVar
-
-import dagster as dg
+from typing import Generic, TypeVar
 
 WAIT_S = 0.2
 """Seconds after which whoever looks at a run sees what was said in it."""
@@ -73,9 +71,3 @@ class HeldEvents(Generic[T]):
             self._some.clear()
             with contextlib.suppress(Exception):  # they still wait, and whoever adds the next one hears of it
                 self.write()
-
-
-def written_together(instance: dg.DagsterInstance) -> contextlib.AbstractContextManager[None]:
-    """Let events of this process's runs wait for each other inside the block, where they go into files."""
-    log: Any = instance.event_log_storage
-    return log.together() if hasattr(log, "together") else contextlib.nullcontext()

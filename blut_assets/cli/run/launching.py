@@ -30,8 +30,7 @@ from blut_resources.containment import LimitsError
 from blut_resources.containment.asked import contained
 from blut_resources.dagster_private.console import console_goes_to
 from blut_resources.dagster_private.names import REPOSITORY, REPOSITORY_LABEL_TAG
-from blut_resources.dagster_private.resolving import resolved_once
-from blut_resources.dagster_private.waiting import written_together
+from blut_resources.dagster_private.sparing import spared
 from blut_resources.database.troubles import is_away
 from blut_resources.files.durable import StoreError
 from blut_resources.files.full import is_full
@@ -172,7 +171,7 @@ def carry_out(
         reap_dead_runs(instance)
         location = location_of({job.name, *(key.path[0] for key in configs)}, instance)
         launch_here(instance, run_id)
-        with written_together(instance), resolved_once():
+        with spared(instance):
             return job.execute_in_process(
                 run_config=dict(run_config),
                 instance=instance,
