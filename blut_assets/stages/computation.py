@@ -15,7 +15,7 @@ from blut_assets.paths import drifted
 from blut_assets.stages import reuse
 from blut_assets.stages.findings import Findings
 from blut_assets.stages.footprints import Kind
-from blut_assets.stages.newest import newest_of
+from blut_assets.stages.made_before import made_before
 from blut_assets.stages.notices import noticed
 from blut_assets.stages.partitions import Taken, asset_of, one_by_one
 from blut_assets.stages.payloads import PayloadRunner
@@ -107,7 +107,7 @@ class Computation:
     def look_up(self) -> reuse.Hit | None:
         """Returns a stored result with this fingerprint, if its bytes are there and sound."""
         wanted = (self.spec.key, self.fingerprint, self._partition)
-        known = None if self._partition else newest_of(self.context.run.run_id).of(self.context)
+        known = None if self._partition else made_before(self.context.run.run_id).of(self.context)
         hit, damage = reuse.find_reusable(
             self.context.instance, self.store, *wanted, kind=self.spec.output, known=known
         )
@@ -226,7 +226,7 @@ class Computation:
         Where the asset has a freshness policy, and this result is its newest already, that is an observation:
         nothing is any fresher than it was.
         """
-        there = newest_of(self.context.run.run_id).there
+        there = made_before(self.context.run.run_id).there
         known = reuse.recalled(self.context.instance, self.store, hit, artifact.facts(), there)
         metadata = {**known, reuse.REUSED: True, **_origin(hit)}
         result = self._materialize(artifact, metadata, True, hit.event.metadata)

@@ -8,7 +8,7 @@ import dagster as dg
 from blut_resources.dagster_private.steps import assets_of_run, runs_for_another
 
 
-class Newest:
+class MadeBefore:
     """Holds what was there when a run began its first step: a result among it is as good as a newer one.
 
     Attributes:
@@ -39,6 +39,6 @@ class Newest:
 
 
 @functools.lru_cache(maxsize=1)
-def newest_of(run_id: str) -> Newest:
+def made_before(run_id: str) -> MadeBefore:
     """Returns what is known for a run."""
-    return Newest()
+    return MadeBefore()
