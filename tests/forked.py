@@ -6,6 +6,7 @@ on its hash seed, which here is the server's, is for those tests to see that sta
 """
 
 import contextlib
+import faulthandler
 import functools
 import gc
 import importlib
@@ -37,11 +38,15 @@ CODEC = (
 """What payloads of the codec import."""
 
 
+WHERE = signal.SIGUSR2
+"""Has a forked process say where each of its threads is."""
+
+
 class Forked:
     """A forked process; as much of `subprocess.Popen` as is used."""
 
-    def __init__(self, server: "Server", pid: int) -> None:
-        self._server, self.pid = server, pid
+    def __init__(self, server: "Server", pid: int, err: Path) -> None:
+        self._server, self.pid, self._err = server, pid, err
         self.returncode: int | None = None
 
     def poll(self) -> int | None:
@@ -54,12 +59,15 @@ class Forked:
         """As Popen's.
 
         Raises:
-            subprocess.TimeoutExpired: it goes on.
+            subprocess.TimeoutExpired: it goes on; the message ends with where it is.
         """
         if self.returncode is None:
             self.returncode = self._server.ended(self.pid, timeout)
         if self.returncode is None:
-            raise subprocess.TimeoutExpired(f"forked process {self.pid}", timeout or 0)
+            self.send_signal(WHERE)
+            self._server.ended(self.pid, 1)  # it takes a moment to say
+            said = self._err.read_text(errors="replace")[-8000:]
+            raise subprocess.TimeoutExpired(f"forked process {self.pid}, which said {said}", timeout or 0)
         return self.returncode
 
     def send_signal(self, number: int) -> None:
@@ -107,7 +115,7 @@ class Server:
         self._process.stdin.flush()
         while not self._started:
             self._listen(None)
-        return Forked(self, self._started.pop())
+        return Forked(self, self._started.pop(), err or out)
 
     def run(self, words: list[str], env: Mapping[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
         """What ``python WORDS`` ends with, and what it said."""
@@ -180,6 +188,7 @@ def _say(*numbers: int) -> None:
 def become(order: dict[str, Any], libraries: list[str]) -> None:
     """Make this process the one that was ordered, as an interpreter is when it has started."""
     os.setsid()
+    faulthandler.register(WHERE)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number, path in enumerate((os.devnull, *order["said"])):
         opened = os.open(path, os.O_APPEND | os.O_CREAT | (os.O_WRONLY if number else os.O_RDONLY))

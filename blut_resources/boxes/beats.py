@@ -13,9 +13,11 @@ another machine is ever compared with this one's.
 # A time that looks old is looked at twice, two beats apart: a server's clock that was set looks the same.
 
 import contextlib
+import io
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -28,7 +30,7 @@ BEAT_S = 2.0
 LIMIT, LIMIT_S = "BLUT_UNSEEN_LIMIT", 300.0
 """The variable for how long a machine may be unseen, and its default in seconds."""
 
-_beating: set[int] = set()
+_beating = weakref.WeakSet[io.FileIO]()
 _changes = threading.Lock()
 _begun = False
 
@@ -43,19 +45,19 @@ def limit_s() -> float:
     return parse_duration(said, f"${LIMIT}") if said else LIMIT_S
 
 
-def beat(descriptor: int) -> Callable[[], None]:
+def beat(file: io.FileIO) -> Callable[[], None]:
     """Keep an open file touched from now on; returns what ends that, to be called before it is closed."""
     global _begun
-    _touch(descriptor)
+    _touch(file)
     with _changes:
-        _beating.add(descriptor)
+        _beating.add(file)
         if not _begun:
             _begun = True
             threading.Thread(target=_go_on, name="blut-beats", daemon=True).start()
 
     def stop() -> None:
         with _changes:
-            _beating.discard(descriptor)
+            _beating.discard(file)
 
     return stop
 
@@ -65,8 +67,8 @@ def _go_on() -> None:
     while True:
         time.sleep(BEAT_S)
         with _changes:
-            for descriptor in _beating:
-                _touch(descriptor)
+            for file in _beating:
+                _touch(file)
             if not _beating:  # a process that has let go of all may fork
                 _begun = False
                 return
@@ -82,9 +84,9 @@ def _begin_anew() -> None:
 os.register_at_fork(after_in_child=_begin_anew)
 
 
-def _touch(descriptor: int) -> None:
+def _touch(file: io.FileIO) -> None:
     with contextlib.suppress(OSError):  # another machine may have replaced the file meanwhile
-        os.utime(descriptor)
+        os.utime(file.fileno())
 
 
 def server_time(directory: Path) -> float | None:

@@ -16,6 +16,7 @@ history is kept by a server, a lock of that server is held besides.
 # take the file from each other.
 
 import contextlib
+import io
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -47,18 +48,18 @@ class LockLost(StoreError):
 class Hold:
     """Stands for a name that this process holds, until it is released."""
 
-    def __init__(self, path: Path, descriptor: int, words: str, lost: Callable[[], str] = str) -> None:
-        self._path, self._descriptor, self._lost_there = path, descriptor, lost
+    def __init__(self, path: Path, file: io.FileIO, words: str, lost: Callable[[], str] = str) -> None:
+        self._path, self._file, self._lost_there = path, file, lost
         said = f"{one_line(words, 500)}\n{liveness.this_process().line()}\n"
         with contextlib.suppress(OSError):  # a full disk keeps nobody from holding it
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, said.encode(), 0)
+            os.ftruncate(file.fileno(), 0)
+            os.pwrite(file.fileno(), said.encode(), 0)
         self._said = _read(path)
-        self._stop = beat(descriptor)
+        self._stop = beat(file)
 
     def lost(self) -> str:
         """Says who has taken it over, or what else was lost; empty as long as it is held."""
-        if _read(self._path) != self._said or not _is_named(self._descriptor, self._path):
+        if _read(self._path) != self._said or not _is_named(self._file.fileno(), self._path):
             by = held_by(self._path) or "another machine"
             return f"{by} has taken over, since this machine was not seen for too long"
         return self._lost_there()
@@ -76,7 +77,7 @@ class Hold:
         """Let go of it."""
         self._stop()
         with contextlib.suppress(OSError):  # the file may be gone, and with it the lock
-            release(self._descriptor)
+            release(self._file)
 
 
 @contextlib.contextmanager
@@ -97,10 +98,10 @@ def hold(
     refuse_loose_locks(path.parent)
     with contextlib.ExitStack() as held:
         lost = held.enter_context(server(meanwhile, lambda: is_abandoned(path))) if server else str
-        descriptor = acquire(path, meanwhile=_Breaking(path, meanwhile))
-        assert descriptor is not None
+        file = acquire(path, meanwhile=_Breaking(path, meanwhile))
+        assert file is not None
         with explained(path):
-            one = Hold(path, descriptor, words, lost)
+            one = Hold(path, file, words, lost)
         held.callback(one.release)
         yield one
 

@@ -6,6 +6,7 @@
 
 import contextlib
 import fcntl
+import io
 import os
 import time
 from pathlib import Path
@@ -19,7 +20,7 @@ from blut_resources.machine.mounts import mount_of
 from blut_resources.machine.processes import boot_id, machine_id
 
 BOXES = "boxes"
-_shown: set[Path] = set()
+_shown: dict[Path, io.FileIO] = {}
 os.register_at_fork(after_in_child=_shown.clear)
 
 
@@ -44,12 +45,12 @@ def show_box(root: Path) -> None:
     with contextlib.suppress(OSError):  # a store that can only be read
         make_private(root)
         path.parent.mkdir(exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{mine.line()}\n".encode(), 0)
-        beat(descriptor)
-        _shown.add(path)
+        file = io.FileIO(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+")
+        fcntl.flock(file, fcntl.LOCK_SH)
+        file.truncate()
+        file.write(f"{mine.line()}\n".encode())
+        beat(file)
+        _shown[path] = file
 
 
 def boxes(root: Path) -> list[Box]:

@@ -7,6 +7,7 @@ the kernel drops it when its holder dies, so there is nothing to clean up after 
 import contextlib
 import errno
 import fcntl
+import io
 import os
 import stat
 import time
@@ -178,12 +179,12 @@ def file_lock(path: Path, *, poll_s: float = 0.05, meanwhile: Callable[[], objec
     Raises:
         StoreError: the lock file cannot be made.
     """
-    descriptor = acquire(Path(path), poll_s=poll_s, meanwhile=meanwhile)
-    assert descriptor is not None
+    file = acquire(Path(path), poll_s=poll_s, meanwhile=meanwhile)
+    assert file is not None
     try:
         yield
     finally:
-        release(descriptor)
+        release(file)
 
 
 def acquire(
@@ -193,30 +194,31 @@ def acquire(
     wait: bool = True,
     poll_s: float = 0.05,
     meanwhile: Callable[[], object] = bool,
-) -> int | None:
-    """Returns a descriptor that holds the lock, or None if it is taken and ``wait`` is false."""
+) -> io.FileIO | None:
+    """Returns a file that holds the lock as long as it is open, or None if it is taken and not waited for."""
     mode = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB
     with explained(path):
         while True:
             path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            # an object: an interrupt between any two lines would lose a number, and keep the lock
+            file = io.FileIO(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+")
             try:
-                if not _lock(descriptor, path, mode, wait, poll_s, meanwhile):
-                    os.close(descriptor)
+                if not _lock(file.fileno(), path, mode, wait, poll_s, meanwhile):
+                    file.close()
                     return None
                 # Whoever holds a lock may delete its file: a lock on a deleted file excludes nobody.
-                if _is_named(descriptor, path):
-                    return descriptor
+                if _is_named(file.fileno(), path):
+                    return file
             except BaseException:
-                os.close(descriptor)
+                file.close()
                 raise
-            os.close(descriptor)
+            file.close()
 
 
-def release(descriptor: int) -> None:
-    """Give a lock back, also where a forked child still has the descriptor open."""
-    fcntl.flock(descriptor, fcntl.LOCK_UN)
-    os.close(descriptor)
+def release(file: io.FileIO) -> None:
+    """Give a lock back, also where a forked child still has the file open."""
+    fcntl.flock(file, fcntl.LOCK_UN)
+    file.close()
 
 
 def _lock(

@@ -115,8 +115,8 @@ def lease(
         return
     granted, chosen = _Wait(more, holder, on_wait, [one.file.path.name for one in own]).run(meanwhile)
     taken = _Taken(here, granted, more)
-    _taken.append(taken)
     try:
+        _taken.append(taken)  # in here: an interrupt may come as soon as it is there
         yield Lease(granted.path, tuple(gpu.index for gpu in chosen), environment(chosen))
     finally:
         _taken.remove(taken)

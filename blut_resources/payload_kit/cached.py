@@ -70,10 +70,10 @@ def remove(entry: Cached, *, dry_run: bool = False) -> str:
         for lock in locks:
             if not lock.exists():
                 continue
-            descriptor = acquire(lock, wait=False)
-            if descriptor is None:
+            file = acquire(lock, wait=False)
+            if file is None:
                 return "it is being built at this moment"
-            held.callback(release, descriptor)
+            held.callback(release, file)
         if pid := next(_users(entry.path), None):
             return f"process {pid} uses it"
         if dry_run or not os.path.lexists(entry.path):

@@ -109,7 +109,8 @@ class _Look:
     def __init__(self, home: Path, run_id: str) -> None:
         self._home, self._run_id, self._noted = home, run_id, False
         self.found: dict[str, Any] = {}
-        self._thread = threading.Thread(target=self._look, name="blut-environment")
+        # not waited for at the end: it imports, and an interrupt may have left a lock of imports to nobody
+        self._thread = threading.Thread(target=self._look, name="blut-environment", daemon=True)
         self._thread.start()
 
     def _look(self) -> None:

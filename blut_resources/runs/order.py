@@ -5,6 +5,7 @@ nobody has locked was broken off: it is told again from the run's own stream of 
 """
 
 import contextlib
+import io
 import json
 import time
 from dataclasses import asdict, dataclass, field, replace
@@ -87,8 +88,8 @@ def kept(home: Path, run_id: str = "") -> list[TrackedRun]:
     return [order for order in found if order]
 
 
-def claim(order: TrackedRun) -> int | None:
-    """Returns a descriptor that holds an order, to be given to the process that tells it; None if it is held.
+def claim(order: TrackedRun) -> io.FileIO | None:
+    """Returns a file that holds an order, to be given to the process that tells it; None if it is held.
 
     Raises:
         StoreError: there is no place for the lock.

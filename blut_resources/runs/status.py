@@ -127,8 +127,8 @@ class Status:
         return not self._waiting
 
     def _append(self, line: bytes) -> None:
-        end = self._lock()
         try:
+            end = self._lock()  # in here: an interrupt may come as soon as it is locked
             if end != self._end:  # another process wrote since, or this one has not yet
                 end = self._cut_torn(end)
             if end and self._max and end + len(line) > self._max:

@@ -7,6 +7,7 @@ again later, from the same stream.
 
 import contextlib
 import importlib.util
+import io
 import json
 import os
 import select
@@ -201,9 +202,9 @@ class _Sink:
                 self._process = self._start(what, held)
         finally:
             for claim in held:
-                os.close(claim)  # the lock is the other process's now: to give it back would end it there too
+                claim.close()  # the lock is the other process's now: to give it back would end it there too
 
-    def _start(self, what: str, held: Sequence[int]) -> "subprocess.Popen[bytes]":
+    def _start(self, what: str, held: Sequence[io.FileIO]) -> "subprocess.Popen[bytes]":
         path = [str(Path(blut_resources.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
         command = [sys.executable, "-P", "-m", MODULE, what, str(END_S)]
         process = subprocess.Popen(
@@ -213,7 +214,7 @@ class _Sink:
             stderr=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
             cwd="/",
-            pass_fds=held,
+            pass_fds=[claim.fileno() for claim in held],
             start_new_session=True,  # Ctrl-C and the end of a terminal are not for it
         )
         _started.append(process)

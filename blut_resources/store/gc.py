@@ -141,15 +141,15 @@ def _consider(store: ArtifactStore, item: StoredArtifact, cutoff: float, dry_run
             if dry_run and not path.exists():  # nobody holds it, and it is not made in order to look
                 continue
             try:
-                descriptor = acquire(path, wait=False)
+                file = acquire(path, wait=False)
             except StoreError as error:
                 if not is_full(error) or path.exists():
                     raise
                 free.append(path)  # there is no room for a lock, so nobody has it
                 continue
-            if descriptor is None:
+            if file is None:
                 return "in_use"
-            held.callback(release, descriptor)
+            held.callback(release, file)
         note = store.record_path(item.digest, item.external)
         with explained(note):
             # Read again under the locks: someone may have put or opened it since it was listed.
@@ -236,10 +236,10 @@ def _is_alive(pid: str) -> bool:
 
 
 def _drop_lock(path: Path) -> None:
-    descriptor = acquire(path, wait=False)
-    if descriptor is not None:
+    file = acquire(path, wait=False)
+    if file is not None:
         path.unlink(missing_ok=True)
-        release(descriptor)
+        release(file)
 
 
 def _list_children(directory: Path) -> list[Path]:

@@ -40,7 +40,7 @@ from blut_resources.instance.instance import home_of, open_instance
 from blut_resources.instance.location import location_of
 from blut_resources.launchers.base import LauncherError
 from blut_resources.launchers.choose import profile_of
-from blut_resources.payloads.given_up import end_given_up
+from blut_resources.payloads.given_up import end_given_up, free_left
 from blut_resources.runs.files import terminal_path
 from blut_resources.runs.hang_up import end_on_hang_up, interrupt
 from blut_resources.runs.unsaid import leave_word
@@ -190,7 +190,8 @@ def carry_out(
             leave_word(home_of(instance), run_id, told)
         _end(instance, run_id, told, error)
         raise EndedUnwritten(told) from None
-    except KeyboardInterrupt:  # it came before Dagster takes it as an end of the run
+    except KeyboardInterrupt as error:  # it came before Dagster takes it as an end of the run
+        free_left(error)
         run = instance.get_run_by_id(run_id)
         if run is not None and not run.is_finished:
             instance.report_run_canceled(run, f"{STOPPED} before its first step")
