@@ -13,13 +13,13 @@ another machine is ever compared with this one's.
 # A time that looks old is looked at twice, two beats apart: a server's clock that was set looks the same.
 
 import contextlib
-import io
 import os
 import threading
 import time
 import weakref
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Protocol
 
 from blut_resources.files.durable import random_name
 from blut_resources.machine.amounts import parse_duration
@@ -30,7 +30,16 @@ BEAT_S = 2.0
 LIMIT, LIMIT_S = "BLUT_UNSEEN_LIMIT", 300.0
 """The variable for how long a machine may be unseen, and its default in seconds."""
 
-_beating = weakref.WeakSet[io.FileIO]()
+
+class Open(Protocol):
+    """Stands for a file that is open."""
+
+    def fileno(self) -> int:
+        """Returns its descriptor."""
+        ...
+
+
+_beating = weakref.WeakSet[Open]()
 _changes = threading.Lock()
 _begun = False
 
@@ -45,7 +54,7 @@ def limit_s() -> float:
     return parse_duration(said, f"${LIMIT}") if said else LIMIT_S
 
 
-def beat(file: io.FileIO) -> Callable[[], None]:
+def beat(file: Open) -> Callable[[], None]:
     """Keep an open file touched from now on; returns what ends that, to be called before it is closed."""
     global _begun
     _touch(file)
@@ -84,8 +93,8 @@ def _begin_anew() -> None:
 os.register_at_fork(after_in_child=_begin_anew)
 
 
-def _touch(file: io.FileIO) -> None:
-    with contextlib.suppress(OSError):  # another machine may have replaced the file meanwhile
+def _touch(file: Open) -> None:
+    with contextlib.suppress(OSError, ValueError):  # another machine may have replaced it, or it was closed
         os.utime(file.fileno())
 
 

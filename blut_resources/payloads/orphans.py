@@ -253,5 +253,5 @@ def _mark_claimed(work: Path, place: Path, order: Any) -> Path:
     (place / OWNER).write_text(json.dumps(list(liveness.this_process())))
     if work not in _held:
         _held[work] = mark = Mark(work / HOLDER)
-        _beating[work] = beat(mark.fileno())
+        _beating[work] = beat(mark)
     return place

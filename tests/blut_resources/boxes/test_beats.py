@@ -1,5 +1,6 @@
 """A beat is that of the process that began it, and not of one that was forked of it."""
 
+import io
 import os
 import time
 from collections.abc import Callable
@@ -35,8 +36,8 @@ def in_a_fork(work: Callable[[], object]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def opened(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT)
+def opened(path: Path) -> io.FileIO:
+    return io.FileIO(path, "w")
 
 
 def test_a_forked_process_beats_for_itself_and_not_for_its_parent(
@@ -44,22 +45,23 @@ def test_a_forked_process_beats_for_itself_and_not_for_its_parent(
 ) -> None:
     monkeypatch.setattr(beats, "BEAT_S", 0.01)
     parents, own = tmp_path / "parents", tmp_path / "own"
-    descriptor = opened(parents)
-    stop = beat(descriptor)
+    file = opened(parents)
+    stop = beat(file)
     beaten(parents)
     stop()
     with beats._changes:
-        beats._beating.add(descriptor)  # held, while the thread of this process is not to be seen in the file
+        beats._beating.add(file)  # held, while the thread of this process is not to be seen in the file
         os.utime(parents, (LONG_AGO, LONG_AGO))
 
         def work() -> None:
-            beat(opened(own))
+            mine = opened(own)
+            beat(mine)
             beaten(own)
             assert parents.stat().st_mtime == LONG_AGO, "a parent that is dead would look alive"
 
         assert in_a_fork(work) == 0
-        beats._beating.discard(descriptor)
-    os.close(descriptor)
+        beats._beating.discard(file)
+    file.close()
 
 
 def test_a_forked_process_shows_its_box_and_its_run_by_itself(

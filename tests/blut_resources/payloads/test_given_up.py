@@ -1,10 +1,8 @@
 """No interrupt of a computation leaves a lock behind, wherever it comes, and whoever keeps its error."""
 
-import contextlib
 import gc
 import itertools
 import signal
-import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +10,6 @@ from types import FrameType
 from typing import Any
 
 import pytest
-import sqlalchemy
 
 from blut_resources.files.durable import acquire, file_lock, release
 from blut_resources.leases.capacity import capacity
@@ -109,25 +106,4 @@ def test_of_a_lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for error in interrupted(steps):
         kept.append(error)
         assert holders() == []
-    assert len(kept) > 200
-
-
-def test_of_a_database(tmp_path: Path) -> None:
-    """A statement that was not read to its end holds the transaction, also where its connection is closed."""
-    path = tmp_path / "a.db"
-    engine = sqlalchemy.create_engine(f"sqlite:///{path}")
-    with engine.begin() as first:
-        first.exec_driver_sql("CREATE TABLE t (number INTEGER)")
-
-    def steps() -> Iterator[None]:
-        with engine.begin() as connection:
-            connection.exec_driver_sql("INSERT INTO t VALUES (1)")
-            sqlalchemy.inspect(connection).get_columns("t")
-        yield
-
-    kept = []
-    for error in interrupted(steps):
-        kept.append(error)
-        with contextlib.closing(sqlite3.connect(path, timeout=0)) as other:
-            other.execute("BEGIN IMMEDIATE")
     assert len(kept) > 200
