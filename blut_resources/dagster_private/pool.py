@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import sqlalchemy
 
-from blut_resources.files.full import is_nearly_full
+from blut_resources.files.full import takes_nothing
 
 KEPT_ENGINES = 8
 TOUCH = "SELECT 1 FROM sqlite_master LIMIT 1"
@@ -31,7 +31,7 @@ class WholeConnection(sqlite3.Connection):
             self.execute(TOUCH)
         except sqlite3.OperationalError:
             path = unquote(urlsplit(database).path) if database.startswith("file:") else database
-            if not is_nearly_full(Path(path).parent):
+            if not takes_nothing(Path(path).parent):
                 raise
             self.close()
             if Path(f"{path}-wal").exists():

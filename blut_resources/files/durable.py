@@ -60,6 +60,10 @@ def explanation(error: OSError, path: Path) -> str:
         return f"{where}: {problem}: {full_place(where, code)}; {remedy(where)}"
     if error.errno in _REFUSED:
         what = "make it writable for this user, or choose another place ($DAGSTER_HOME, $BLUT_STORE)"
+    elif error.errno == errno.EIO:
+        what = (
+            "the disk below it failed (`dmesg` says more): save what is there, and run again on a sound one"
+        )
     else:
         what = "look at the filesystem, then run again"
     return f"{where}: {problem}; {what}"

@@ -184,6 +184,30 @@ def is_nearly_full(path: Path | str) -> bool:
     return False
 
 
+def refused(directory: Path | str) -> OSError | None:
+    """Returns what a file system without room, or over a failing disk, says to a few bytes; None for others.
+
+    That of a quota and of a disk shows in nothing else.
+    """
+    path = os.path.join(directory, f".room-{os.getpid()}")  # noqa: PTH118
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(descriptor, bytes(1 << 12))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+            os.unlink(path)  # noqa: PTH108
+    except OSError as error:
+        return error if error.errno in {*FULL, errno.EIO} else None
+    return None
+
+
+def takes_nothing(directory: Path | str) -> bool:
+    """Says whether nothing can be written to a directory for want of room, or by a quota."""
+    return is_nearly_full(directory) or getattr(refused(directory), "errno", None) in FULL
+
+
 def one_each(places: Iterable[Path | str]) -> Iterator[Path | str]:
     """Yields the first place on each file system, in their order, without those out of reach."""
     seen: set[int] = set()

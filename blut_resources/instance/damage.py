@@ -11,8 +11,8 @@ from blut_resources.dagster_private.pool import ReadConnection
 from blut_resources.database.address import Address
 from blut_resources.database.troubles import DatabaseTrouble, is_of_postgres
 from blut_resources.database.troubles import told as trouble_of
-from blut_resources.files.durable import StoreError
-from blut_resources.files.full import HOME, STORE, full_place, is_nearly_full, remedy
+from blut_resources.files.durable import StoreError, explanation
+from blut_resources.files.full import HOME, STORE, full_place, is_nearly_full, refused, remedy
 from blut_resources.instance.database import named
 from blut_resources.instance.home import store_root
 
@@ -56,6 +56,9 @@ def explained(home: Path, error: BaseException) -> StoreError:
         return HistoryDamaged(f"{home}/history: {words}; end the process that does (`fuser -v` names it)")
     if "readonly" in words or "unable to open" in words:
         return HistoryDamaged(f"{home}/history: {words}; make its files writable for this user")
+    if error_of_disk := "I/O" in words and refused(home / "history"):
+        said = explanation(error_of_disk, home / "history")
+        return HistoryDamaged(f"{said}; what was stored is not lost")
     for path, what in damages(home):
         return HistoryDamaged(f"{path} {what}; {cure(home, path)}")
     return HistoryDamaged(f"{home}/history: {words}; look at that filesystem, then run the command again")
@@ -119,7 +122,9 @@ def damage(path: Path) -> str:
 
 
 def cure(home: Path, path: Path) -> str:
-    """Returns how a database that cannot be read is mended."""
+    """Returns how a database that cannot be read is mended, or the disk below it."""
+    if error := refused(path.parent):
+        return explanation(error, path.parent)
     last = MAIN.get(
         os.fspath(path.relative_to(home)), "remove it: the log of that run is lost, its results not"
     )

@@ -1,8 +1,11 @@
 """A history that was cut, emptied, overwritten or lost is told in a sentence, and costs no results."""
 
+import errno
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import dagster as dg
@@ -18,6 +21,7 @@ from tests.blut_assets.history.test_retention import run
 from tests.conftest import REPOSITORY
 from tests.e2e.box import BLUT
 from tests.forked import RUN, server
+from tests.refusing import refusing
 
 
 def damage(path: Path, how: str) -> None:
@@ -114,3 +118,36 @@ def test_a_home_on_another_machine_is_not_taken_for_deleted(used: Path) -> None:
             collect_garbage(instance)
         note.unlink()
         collect_garbage(instance)
+
+
+WRITES = """
+from pathlib import Path
+from blut_resources.instance.damage import told
+from blut_resources.instance.home import find_home
+from blut_resources.instance.instance import open_instance
+from tests.blut_assets.history.test_retention import run
+with told(find_home()), open_instance() as instance:
+    run(instance, "b")
+"""
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize(
+    ("code", "told", "status"),
+    [
+        (errno.EDQUOT, "Disk quota exceeded: the quota of this user on the file system at ", 0),
+        (errno.EIO, "Input/output error; the disk below it failed", 1),
+    ],
+)
+def test_a_disk_that_takes_nothing_is_no_damage(
+    used: Path, code: int, told: str, status: int, tmp_path: Path
+) -> None:
+    """SQLite calls both a disk I/O error, for which no history is to be thrown away; over quota it is read."""
+    variables = os.environ | refusing(tmp_path / "refusing", used, code)
+    read = subprocess.run([*BLUT, "jobs"], env=variables, capture_output=True, text=True)
+    assert read.returncode == status and ("success" if status == 0 else told) in read.stdout + read.stderr
+    command = [sys.executable, "-c", WRITES]
+    done = subprocess.run(command, cwd=REPOSITORY, env=variables, capture_output=True, text=True)
+    assert done.returncode == 1 and told in done.stderr and "restore" not in done.stderr, done.stderr
+    with open_instance(write=False) as instance:
+        assert len(instance.get_runs()) == 1
