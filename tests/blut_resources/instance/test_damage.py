@@ -142,7 +142,7 @@ with told(find_home()), open_instance() as instance:
 def test_a_disk_that_takes_nothing_is_no_damage(
     used: Path, code: int, told: str, status: int, tmp_path: Path
 ) -> None:
-    """SQLite calls both a disk I/O error, for which no history is to be thrown away; over quota it is read."""
+    """SQLite calls both an I/O error, for which no history is to be thrown away; over quota it is read."""
     variables = os.environ | refusing(tmp_path / "refusing", used, code)
     read = subprocess.run([*BLUT, "jobs"], env=variables, capture_output=True, text=True)
     assert read.returncode == status and ("success" if status == 0 else told) in read.stdout + read.stderr
