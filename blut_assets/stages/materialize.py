@@ -258,7 +258,7 @@ def _reuse(one: Computation, hit: reuse.Hit) -> Generator[Any, Any, Artifact]:
     if one.spec.on_result:
         one.spec.on_result(one.stage, artifact)
     whose = f" of {hit.elsewhere}" if hit.elsewhere else ""
-    one.context.log.info(f"{one.name}: reused from run {hit.origin}{whose}, nothing computed")
+    one.context.log.info(f"{one.name}: reused from run {hit.origin[:8]}{whose}, nothing computed")
     yield from one.reused(artifact, hit)
     return artifact
 

@@ -22,7 +22,7 @@ AHEAD_S = 60.0
 DAY = "%Y-%m-%d"
 NARROWEST = 20
 """Characters of a line of a table at least, on however narrow a terminal."""
-PROSE = 30
+PROSE = 20
 """Characters below which a column of several words is not narrowed."""
 GAP, INDENT, NOTHING = "  ", "    ", "-"
 

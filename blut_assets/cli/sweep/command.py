@@ -14,13 +14,13 @@ from blut_assets.cli.sweep.ahead import done_before, look_ahead, runs_elsewhere
 from blut_assets.cli.sweep.apart import apart
 from blut_assets.cli.sweep.leading import Leader
 from blut_assets.cli.sweep.order import AskedTrial, SweepOrder, metric_of
-from blut_assets.cli.sweep.telling import SweepProgress, summary
+from blut_assets.cli.sweep.telling import SweepProgress, next_of, summary
 from blut_assets.cli.sweep.worker import TrialWork, work
 from blut_assets.definitions import discovered
 from blut_assets.sweeps.board import show_in_ui
 from blut_assets.sweeps.record import OUTPUT, LedElsewhere, NewTrial, SweepRecord
 from blut_assets.sweeps.standing import standing
-from blut_assets.terminal.output import failed
+from blut_assets.terminal.output import as_next, failed
 from blut_resources.alive import cancel_run, reap_dead_runs
 from blut_resources.instance.home import find_home
 from blut_resources.instance.instance import open_instance
@@ -91,7 +91,9 @@ def run_sweep(
     how = standing(trials.values())
     record.say({"what": "over", "standing": how.sentence()})
     apart(lambda: settled(book.name, record))
-    print("\n".join(summary(record, recipe.name, trials, how)))
+    print("\n".join(summary(record, recipe.name, trials, how)), flush=True)
+    if how.done and not leader.interrupts:
+        typer.echo(as_next(next_of(record, how)), err=True)
     if leader.interrupts:
         return INTERRUPTED
     bad = how.failed - (how.outcomes.get("refused", 0) if accept_refusal else 0)

@@ -11,7 +11,7 @@ from blut_assets.cli.sweep.order import SweepOrder
 from blut_assets.sweeps.grid import words_of
 from blut_assets.sweeps.planning import PlannedStage, SweepPlan
 from blut_assets.sweeps.record import SweepRecord
-from blut_assets.terminal.output import columns, duration, failed, print_json
+from blut_assets.terminal.output import columns, counted, duration, failed, print_json
 from blut_resources.instance.home import find_home
 from blut_resources.instance.instance import open_instance
 from blut_resources.machine.memory import size_text
@@ -96,7 +96,7 @@ def _total(
     return "\n".join(
         [
             f"sweep {order.id[:8]}: {len(rows)} trials: {words}",
-            f"{len(ahead)} different stages would be computed ({by_asset}{once}); {_cost(ahead)}",
+            f"{counted(len(ahead), 'different stage')} would be computed ({by_asset}{once}); {_cost(ahead)}",
             f"{jobs} at once",
         ]
     )

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -220,4 +221,6 @@ def _words(annotation: Any) -> list[Any]:
         return [True, False]
     if get_origin(annotation) is Literal:
         return [*get_args(annotation)]
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return [one.value for one in annotation]
     return [word for one in get_args(annotation) for word in _words(one)]

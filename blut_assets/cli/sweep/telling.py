@@ -84,6 +84,18 @@ def summary(
     return lines
 
 
+def next_of(record: SweepRecord, how: SweepStanding) -> dict[str, str]:
+    """Returns what to type after a sweep: command -> what it shows."""
+    failed = {f"blut sweep show {record.short} --failed": "what the others died of"} if how.failed else {}
+    best = {f"blut sweep best {record.short}": "the best, and the command that runs it by itself"}
+    return {
+        **failed,
+        f"blut sweep results {record.short}": "all trials, the best first",
+        **(best if best_of(record, record.trials().values()) else {}),
+        "blut ui": "the same with pictures, in a browser",
+    }
+
+
 def _row(trial: Trial) -> dict[str, str]:
     return {
         "trial": str(trial.number),

@@ -109,7 +109,7 @@ def test_a_search_that_was_killed_goes_on_and_is_the_same_search(scene: Scene, t
         shutil.rmtree(head.parent)
     shown = other.blut("sweep", "show", head.parent.name)
     assert shown.returncode == 0 and "made again of" in shown.stderr, shown.stderr
-    assert "of `blut hpo`" in other.blut("sweep", "resume", head.parent.name).stderr
+    assert "the same `blut hpo run` goes on with it" in other.blut("sweep", "resume", head.parent.name).stderr
     again = other.blut(*words, "--trials", "8")
     assert "8 trials, 8 of them done before" in again.stderr, again.stderr
     record = SweepRecord(other.home, head.parent.name)

@@ -44,6 +44,7 @@ def test_a_sweep_runs_each_trial_and_the_same_command_runs_again_only_what_faile
         second.stdout + second.stderr
     )
     record = newest(scene)
+    assert f"\n  blut sweep results {record.short}  all trials" in second.stderr.partition("next:")[2]
     assert (
         first.stdout.rpartition("sweep ")[2] != ""
         and record.short in first.stdout
@@ -80,7 +81,8 @@ def test_a_sweep_runs_each_trial_and_the_same_command_runs_again_only_what_faile
         (["--sweep", "epochs=1,x"], "trial epochs=x"),
         (["--sweep", "epochs=1,2", "--set", "epochs=3"], "one value, or several"),
         (["--sweep", "epochs=1", "--sweep", "epochs=2"], "epochs is an axis twice"),
-        (["--sweep", "epochs=range(1)x,"], "a value is missing"),
+        (["--sweep", "epochs=1,"], "a value is missing"),
+        (["--sweep", "epochs=range(3),4"], "range(...) stands alone"),
         (["--sweep-file", "/nowhere.yaml"], "No such file"),
         (["--jobs", "2"], "--jobs is for a sweep"),
         (["--retry-failed", "no"], "--retry-failed is for a sweep"),

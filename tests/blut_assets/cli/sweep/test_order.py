@@ -1,15 +1,16 @@
 """What trials have in common is validated once, and is what it would be for each of them alone."""
 
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import yaml
 
 from blut_assets.cli.run.arguments import recipe_called
 from blut_assets.cli.sweep.given import sweep_given
-from blut_assets.cli.sweep.order import grid_given, ordered, with_overrides
+from blut_assets.cli.sweep.order import _words, grid_given, ordered, with_overrides
 from blut_assets.layers.resolve import Layered, layered
 from blut_assets.recipes import ArgsError, RecipeArgs, config_from
 from blut_assets.recipes.args import equal_configs_once
@@ -33,6 +34,16 @@ def test_trials_of_the_codec_share_the_configs_that_their_axis_is_no_part_of(
     assert len(read) <= 1, "the floors are read once"
     for one in order.trials:
         assert recipe.configs(one.args) == one.configs
+
+
+def test_a_pattern_is_matched_with_the_words_of_an_argument() -> None:
+    class Speed(StrEnum):
+        FAST = "fast"
+        SLOW = "slow"
+
+    assert _words(Speed | None) == ["fast", "slow"]
+    assert _words(Literal["a", 2] | bool) == ["a", 2, True, False]
+    assert _words(str | None) == []
 
 
 def test_equal_is_what_looks_the_same() -> None:
