@@ -6,6 +6,7 @@ them within some milliseconds.
 
 import contextlib
 import os
+import queue
 import threading
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
@@ -24,7 +25,9 @@ class HeldEvents(Generic[T]):
 
     def __init__(self, write: Callable[[list[T]], None]) -> None:
         self._write, self._held, self._owner = write, list[T](), 0
-        self._lock, self._some, self._over = threading.RLock(), threading.Event(), threading.Event()
+        self._lock, self._told = threading.RLock(), False
+        # no `Event`: an interrupt that comes while one is set leaves it locked, and all wait for it
+        self._some = queue.SimpleQueue[bool]()
 
     def add(self, one: T, *, can_wait: bool) -> None:
         """Take one; it is written by the end of this call, after those that wait, unless it can wait too."""
@@ -33,7 +36,9 @@ class HeldEvents(Generic[T]):
                 self._held, self._owner = [], 0
             self._held.append(one)
             if can_wait and self._owner:
-                self._some.set()
+                if not self._told:
+                    self._told = True
+                    self._some.put(True)
                 return
             try:
                 self._write(self._held)
@@ -51,15 +56,13 @@ class HeldEvents(Generic[T]):
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
         """Let those that can wait do so inside the block, for `WAIT_S` at most."""
-        self._over.clear()
-        self._owner = os.getpid()
+        self._owner, self._told = os.getpid(), False
         writer = threading.Thread(target=self._look, name="blut-events", daemon=True)
         writer.start()
         try:
             yield
         finally:
-            self._over.set()
-            self._some.set()
+            self._some.put(False)
             writer.join()
             try:
                 self.write()
@@ -67,7 +70,10 @@ class HeldEvents(Generic[T]):
                 self._owner = 0
 
     def _look(self) -> None:
-        while self._some.wait() and not self._over.wait(WAIT_S):
-            self._some.clear()
+        while self._some.get():
+            with contextlib.suppress(queue.Empty):
+                self._some.get(timeout=WAIT_S)  # nothing but the end comes before they are written
+                return
+            self._told = False
             with contextlib.suppress(Exception):  # they still wait, and whoever adds the next one hears of it
                 self.write()
