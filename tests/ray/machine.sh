@@ -11,11 +11,14 @@ ip link set lo up
 export RAY_JOB_START_TIMEOUT_SECONDS=60
 export RAY_USAGE_STATS_ENABLED=0 RAY_COLOR_PREFIX=0 NO_COLOR=1 PATH="$bin:$PATH"
 common=(--node-ip-address=127.0.0.1 --object-store-memory=100000000 --disable-usage-stats)
-# without a limit of its own it would take what the tests leave for everything
-"$bin/ray" start --head "${common[@]}" --port=6379 --dashboard-host=127.0.0.1 --dashboard-port=8265 \
-    --num-cpus=2 --memory=$((2 << 30)) --temp-dir="$dir/r" >"$dir/head.log" 2>&1
-"$bin/ray" start --address=127.0.0.1:6379 "${common[@]}" --num-cpus=1 --memory=$((1 << 30)) \
-    --resources='{"second": 1}' >"$dir/second.log" 2>&1
+both() { # without a limit of its own it would take what the tests leave for everything
+    "$bin/ray" start --head "${common[@]}" --port=6379 --dashboard-host=127.0.0.1 --dashboard-port=8265 \
+        --num-cpus=2 --memory=$((2 << 30)) --temp-dir="$dir/r" >"$dir/head.log" 2>&1 &&
+        "$bin/ray" start --address=127.0.0.1:6379 "${common[@]}" --num-cpus=1 --memory=$((1 << 30)) \
+            --resources='{"second": 1}' >"$dir/second.log" 2>&1
+}
+# a node gives itself up after half a minute, which a busy machine takes
+until both; do "$bin/ray" stop --force >"$dir/stop.log" 2>&1 || true; done
 "$bin/python" "$(dirname "$0")/door.py" "$dir/door" 8265 >"$dir/door.log" 2>&1 &
 while [ ! -S "$dir/door" ]; do sleep 0.05; done
 touch "$dir/ready"

@@ -65,10 +65,13 @@ def test_what_waits_for_a_node_says_so_and_is_ordered_again_by_the_run_after_a_d
     orders = [job for job in scene.jobs() if job["submission_id"].startswith(waits["submission_id"])]
     assert [job["submission_id"].removeprefix(waits["submission_id"]) for job in orders] == ["", ".1"]
     assert orders[0]["metadata"] == orders[1]["metadata"]
+    known = {job["submission_id"] for job in scene.jobs()}
     third = scene.start(scene.job(epochs=4, limits=LIMITS))
     until(lambda: len(scene.jobs()) == 4, process=third)
     third.send_signal(signal.SIGINT)
     assert third.wait() == 130
+    (still,) = [job for job in scene.jobs() if job["submission_id"] not in known]
+    assert still["status"] == "PENDING", "Ray ends it when it has a place, and nobody waits for that"
     (tmp_path / "gate").touch()
     assert first.wait() == 0 and second.wait() == 0, scene.said()
     until(lambda: not {job["status"] for job in scene.jobs()} & {"PENDING", "RUNNING"})

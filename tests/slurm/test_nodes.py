@@ -25,6 +25,7 @@ def begin_again(scene: SlurmScene, job: str) -> None:
     scene.cluster.run("scontrol", "update", f"jobid={job}", "StartTime=now")
 
 
+@pytest.mark.heavy
 def test_a_node_is_lost_while_its_processes_live_on(scene: SlurmScene, undisturbed: dict[str, str]) -> None:
     scene.behave(gate=str(scene.root / "gate"), gate_at=2)
     process = scene.start(scene.job(epochs=EPOCHS))
