@@ -78,6 +78,12 @@ def _scripts_of_tests(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _wide_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test looks for in a table is not broken over two lines."""
+    monkeypatch.setenv("COLUMNS", "500")
+
+
+@pytest.fixture(autouse=True)
 def _quiet_pools(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Tests share the machine with each other: one thread per numeric library, and no wait for a CPU."""
     if "BLUT_LEASE_CPUS" not in os.environ:
