@@ -129,6 +129,7 @@ def test_the_newest_revision_is_what_alembic_says(home: Path) -> None:
         assert instance.run_storage.alembic_version() == (birth.newest_revision(),) * 2
 
 
+@pytest.mark.sqlite
 def test_what_a_run_does_not_use_is_imported_when_it_is_used(home: Path) -> None:
     code = """
 import sys

@@ -89,6 +89,7 @@ def test_an_event_is_stored_in_the_words_of_dagster_without_its_spaces(home: Pat
             assert ours == theirs
 
 
+@pytest.mark.sqlite
 def test_what_a_database_lacked_is_seen_once_a_migration_has_made_it(home: Path) -> None:
     with open_instance() as instance:
         storage = instance.event_log_storage
