@@ -223,8 +223,13 @@ def test_sensors_of_dagsters_own_kinds_miss_nothing_and_see_nothing_twice(site: 
         if _ == "1":
             for sensor, kind in both:
                 ticked(sensor, kind)
+    up_to_date = dg.AssetSensorDefinition(
+        "up_to_date", seen.key, "asked", lambda _, event: dg.RunRequest("x")
+    )
+    assert ticked(up_to_date, "ASSET") == ["x"]
     done = blut("database", "copy", server.database())
     assert done.returncode == 0 and "keep their numbers" not in done.stdout, done.stderr
+    assert ticked(up_to_date, "ASSET") == []
     assert [ticked(sensor, kind) for sensor, kind in both] == [[runs[0]], [runs[1]]]
     assert [ticked(sensor, kind) for sensor, kind in both] == [[], []]
     with open_instance(write=False) as instance:
