@@ -1,6 +1,7 @@
 """A source, a training that resumes, and what is made of it; a cookbook of its own for the command line."""
 
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -92,6 +93,9 @@ class Args(RecipeArgs):
 
 
 def _configure(args: Args) -> dict[str, StageConfig]:
+    by_dagster = getattr(signal.getsignal(signal.SIGINT), "__module__", "") == "dagster._utils.interrupts"
+    if by_dagster and "INTERRUPTED_CONFIG" in os.environ:
+        os.kill(os.getpid(), signal.SIGTERM)
     return {"trained": TrainedConfig(epochs=args.epochs, word=args.word)}
 
 

@@ -3,6 +3,7 @@
 import os
 
 from blut_resources.dagster_private.startup import without_collector
+from blut_resources.runs.hang_up import INTERRUPTS
 
 
 def main() -> None:
@@ -16,12 +17,15 @@ def main() -> None:
     terminal.use()
     try:
         _run()
-    except KeyboardInterrupt:  # a second one, while the first was seen to
-        raise SystemExit(terminal.finish(130)) from None
     except SystemExit as end:
         if not isinstance(end.code, int | None):
             raise
         raise SystemExit(terminal.finish(end.code or 0)) from None
+    except BaseException as error:
+        if type(error).__name__ not in INTERRUPTS:
+            raise
+        # a second one, while the first was seen to, or Dagster's, while it asked for a config
+        raise SystemExit(terminal.finish(130)) from None
 
 
 def _run() -> None:

@@ -398,8 +398,15 @@ def test_an_interrupt_before_the_first_step_leaves_no_run_behind(
     process = scene.start_anew(scene.recipe())
     until(lambda: ": run " in scene.said(), 120, process)
     process.send_signal(number)
-    assert process.wait(60) == 130
+    assert process.wait(60) == 130, scene.said()
     assert "interrupted: run the same command again" in scene.said()
     assert "failed" not in scene.said()
+    with scene.instance() as instance:
+        assert all(run.is_finished for run in instance.get_runs())
+
+
+def test_so_does_one_that_comes_while_dagster_asks_for_a_config(scene: Scene) -> None:
+    assert scene.run(scene.recipe(), INTERRUPTED_CONFIG="1") == 130, scene.said()
+    assert "interrupted: run the same command again" in scene.said() and "Traceback" not in scene.said()
     with scene.instance() as instance:
         assert all(run.is_finished for run in instance.get_runs())

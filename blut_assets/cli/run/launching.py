@@ -190,7 +190,8 @@ def carry_out(
             leave_word(home_of(instance), run_id, told)
         _end(instance, run_id, told, error)
         raise EndedUnwritten(told) from None
-    except KeyboardInterrupt as error:  # it came before Dagster takes it as an end of the run
+    except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError) as error:
+        # it came before Dagster takes it as an end of the run
         free_left(error)
         run = instance.get_run_by_id(run_id)
         if run is not None and not run.is_finished:

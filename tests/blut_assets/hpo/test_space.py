@@ -40,7 +40,7 @@ def test_each_form_is_read(text: str) -> None:
         ("lr=uniform(a,b)", "with numbers"),
         ("n=int(0.5,2)", "whole numbers only; int"),
         ("n=logint(0.5,2)", "whole numbers only; loguniform"),
-        ("n=int(0,1e300)", "whole numbers up to 9007199254740992; uniform"),
+        ("n=int(0,1e300)", "whole numbers up to 9007199254740992; write uniform"),
         ("n=int(1,9,0)", "a step lies above 0"),
         ("n=int(1,9,20)", "a step lies above 0"),
         ("p=choice(a)", "a choice needs two values"),
