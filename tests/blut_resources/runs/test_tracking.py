@@ -54,7 +54,7 @@ def settled(home: Path) -> None:
         while (claimed := order.claim(one)) is None:
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        os.close(claimed)
+        claimed.close()
 
 
 def values(items: Any) -> dict[str, Any]:
@@ -251,7 +251,7 @@ def test_what_is_told_elsewhere_or_never_can_be_is_not_told_again(home: Path) ->
     assert claimed is not None
     assert tracking.tell_again(home, 5.0) == []
     assert [one.run_id for one in order.kept(home)] == [result.run_id]
-    os.close(claimed)
+    claimed.close()
     order.replace(held, tries=order.TRIES).keep()
     assert tracking.tell_again(home, 5.0) == []
 
@@ -264,7 +264,7 @@ def test_an_attempt_is_told_of_while_the_one_before_still_is(home: Path) -> None
         held.append(order.claim(one))
     assert None not in held and order.kept(home, "0123") == [first, second]
     for one in held:
-        os.close(one)
+        one.close()
 
 
 @pytest.mark.parametrize("there", [0, 2])
