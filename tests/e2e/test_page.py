@@ -125,7 +125,7 @@ def test_help_lists_the_commands(page: Page) -> None:
 
 
 def test_the_catalogue_is_the_one_of_the_page(page: Page) -> None:
-    table = [line.split() for line in page.says("blut recipe list").splitlines()]
+    table = [line.split() for line in page.says("COLUMNS=200 blut recipe list").splitlines()]
     assert table[0][:5] == ["name", "category", "backend", "input", "output"]
     rows = {(words[0], words[1], words[2], words[-1]) for words in table}
     assert {tuple(line.split()) for line in CATALOGUE.split("\n") if line} <= rows
