@@ -3,7 +3,7 @@
 import os
 
 from blut_resources.dagster_private.startup import without_collector
-from blut_resources.runs.hang_up import INTERRUPTS
+from blut_resources.runs.hang_up import is_interrupt
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
             raise
         raise SystemExit(terminal.finish(end.code or 0)) from None
     except BaseException as error:
-        if type(error).__name__ not in INTERRUPTS:
+        if not is_interrupt(type(error)):
             raise
         # a second one, while the first was seen to, or Dagster's, while it asked for a config
         raise SystemExit(terminal.finish(130)) from None

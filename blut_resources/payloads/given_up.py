@@ -14,7 +14,7 @@ import gc
 from collections.abc import Generator, Iterator
 from typing import Any
 
-from blut_resources.runs.hang_up import INTERRUPTS
+from blut_resources.runs.hang_up import is_interrupt
 
 _at_work: list[Generator[Any, None, None]] = []
 
@@ -28,7 +28,7 @@ def followed(steps: Generator[Any, None, None]) -> Iterator[Any]:
     try:
         yield from steps
     except BaseException as error:
-        if isinstance(error, GeneratorExit) or type(error).__name__ in INTERRUPTS:
+        if isinstance(error, GeneratorExit) or is_interrupt(type(error)):
             steps.close()  # it came before they went on
             free_left(error)
         raise

@@ -12,7 +12,7 @@ import dagster as dg
 from blut_resources.launchers.base import Launched
 from blut_resources.launchers.remote_unit import RemoteUnit
 from blut_resources.payloads import orchestrator
-from blut_resources.runs.hang_up import INTERRUPTS, heeds_person, is_hung_up
+from blut_resources.runs.hang_up import heeds_person, is_hung_up, is_interrupt
 
 
 def leave(unit: Launched, context: dg.AssetExecutionContext, name: str, error: BaseException) -> bool:
@@ -30,7 +30,7 @@ def leave(unit: Launched, context: dg.AssetExecutionContext, name: str, error: B
 
 def _is_left_alone(instance: dg.DagsterInstance, run_id: str, error: BaseException) -> bool:
     """Says whether a job goes on though its run ends by this error."""
-    if not isinstance(error, GeneratorExit) and type(error).__name__ not in INTERRUPTS:
+    if not isinstance(error, GeneratorExit) and not is_interrupt(type(error)):
         return False
     run = instance.get_run_by_id(run_id)
     if run is None or run.status in (dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED):

@@ -17,6 +17,11 @@ AGAIN_S = 0.02
 INTERRUPTS = ("KeyboardInterrupt", "DagsterExecutionInterruptedError")
 
 
+def is_interrupt(kind: type[BaseException]) -> bool:
+    """Says whether an error is an interrupt, Dagster's or Python's own, without loading Dagster."""
+    return kind.__name__ in INTERRUPTS
+
+
 class _Heard:
     person = hung_up = False
 
@@ -60,7 +65,7 @@ def keep_interrupts() -> None:
 
 
 def _deliver_again(earlier: Callable[[Any], object], unraisable: Any) -> None:
-    if unraisable.exc_type is not None and unraisable.exc_type.__name__ in INTERRUPTS:
+    if unraisable.exc_type is not None and is_interrupt(unraisable.exc_type):
         again = threading.Timer(AGAIN_S, os.kill, (os.getpid(), signal.SIGINT))
         again.daemon = True
         again.start()  # a signal that was sent from here would be raised in here
