@@ -9,7 +9,8 @@ machine would hold any other, and says how it ended. Nothing of Dagster is impor
 # an older one that still lives looks there at each beat, and ends what it has. Until then both have other
 # files: nothing that the older one writes is read any more. Only a number that was read ends an attempt at
 # once: a share may be away for a moment, and a place that is not seen is no newer start. Without its place
-# for PATIENCE_S an attempt ends too: nobody can want it any more.
+# for PATIENCE_S an attempt ends too: nobody can want it any more. Where the share is seen without the place,
+# that was removed with its result: a newer start may be done before the older one looks.
 #
 # SIGTERM may mean that a person cancels, that a more urgent job needs the node, or that an administrator
 # ends the job. The agent cannot know: it lets the payload end in its grace period, and writes who asked as
@@ -57,7 +58,7 @@ PATIENCE_S = 600.0
 """Seconds for which a share may be away, or full: an attempt goes on, and tries to say how it has ended."""
 ORDER_S, GONE_S = 30.0, 3.0
 """Seconds for which a job looks for its order where the share is not there, and where it is: it may show that
-late.
+late. For the latter it also looks for a place that it had.
 """
 FENCED = 98
 """Exit status of a job that a newer start has replaced."""
@@ -186,7 +187,8 @@ class NodeAgent:
             newest = newest_attempt(self._place)
             if newest is None and not self._place.exists():
                 self._missed_at = self._missed_at or time.monotonic()
-                return time.monotonic() - self._missed_at < PATIENCE_S
+                patience = GONE_S if _works(self._place).is_dir() else PATIENCE_S
+                return time.monotonic() - self._missed_at < patience
             self._missed_at = 0.0
             if newest is None or newest < self._number:  # an older attempt wrote its number late
                 write_durable(self._place / ATTEMPT, self._me)
@@ -265,7 +267,7 @@ def _order(place: Path) -> dict[str, Any] | None:
     Raises:
         OSError: the share is not there, or not to be used.
     """
-    begun, works = time.monotonic(), place.parents[1]
+    begun, works = time.monotonic(), _works(place)
     while True:
         trouble: OSError | None = None
         try:
@@ -280,6 +282,11 @@ def _order(place: Path) -> dict[str, Any] | None:
         if trouble and waited > ORDER_S:
             raise trouble
         time.sleep(1.0)
+
+
+def _works(place: Path) -> Path:
+    """Returns the directory of a store that holds what is being worked on."""
+    return place.parents[1]
 
 
 def _look_anew(directory: Path) -> None:

@@ -117,6 +117,7 @@ class Supervisor:
         wire.reserve(self.last)  # how it ends is worth knowing when the payload has filled the disk, too
         self.boundary: Boundary | None = None
         self.broken, self.look_at = "", 0.0
+        self.telling_s = spec["telling_s"]
         self.payload = trampoline.fork(spec, place, joined, _share_lock(spec.get("lease")))
 
     def run(self) -> None:
@@ -140,7 +141,7 @@ class Supervisor:
 
     def _tell(self, outcome: dict[str, Any]) -> None:
         """Write down how it ended. Raises OSError: that could not be written, however often it was tried."""
-        ends = time.monotonic() + self.spec["telling_s"]
+        ends = time.monotonic() + self.telling_s
         while True:
             try:
                 return wire.write_last(self.last, outcome)
@@ -196,6 +197,7 @@ class Supervisor:
             self._stop("oom-kill", now)
         elif "kill" in happened:
             self._stop("cancelled", now)
+            self.telling_s = 0.0  # its owner has given it up, and may have removed its place
         elif "stop" in happened:
             told = wire.read(f"{self.place}/{GRACE}") or self.spec
             self._stop("cancelled", now + told["grace_s"])

@@ -23,7 +23,7 @@ WAITS = "import pathlib, sys, time\nwhile not pathlib.Path(sys.argv[1]).exists()
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     """Where a program is ordered that ends when there is a file ``gate`` beside it."""
-    made = tmp_path / "share" / "place"
+    made = tmp_path / "share" / "work" / "unit"
     made.mkdir(parents=True, mode=0o700)
     for name in ("config.json", "context.json"):
         (made / name).write_text("{}")
@@ -57,23 +57,25 @@ def job(place: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_a_share_that_is_away_is_no_newer_start(place: Path, job: subprocess.Popen[str]) -> None:
-    away = place.parent.rename(place.parents[1] / "away")
+    share = place.parents[1]
+    away = share.rename(share.with_name("away"))
     time.sleep(2 * agent.BEAT_S)
     assert job.poll() is None
-    away.rename(place.parent)
+    away.rename(share)
     said = (place / "beat.json").read_text()
     until(lambda: (place / "beat.json").read_text() != said)
-    (place.parents[1] / "gate").touch()
+    share.with_name("gate").touch()
     assert job.wait(60) == 0
     assert json.loads(outcome_file(place, 0).read_text())["kind"] == "ok"
 
 
 def test_an_outcome_is_told_when_the_share_is_back(place: Path, job: subprocess.Popen[str]) -> None:
-    away = place.parent.rename(place.parents[1] / "away")
-    (place.parents[1] / "gate").touch()
+    share = place.parents[1]
+    away = share.rename(share.with_name("away"))
+    share.with_name("gate").touch()
     time.sleep(2 * agent.BEAT_S)
     assert job.poll() is None
-    away.rename(place.parent)
+    away.rename(share)
     assert job.wait(60) == 0
     assert json.loads(outcome_file(place, 0).read_text())["kind"] == "ok"
 
@@ -97,8 +99,17 @@ def test_a_start_whose_place_stays_away_ends(
     monkeypatch.setattr(agent, "PATIENCE_S", 0.0)
     mine = NodeAgent(place, wire.read(place / LAUNCH) or {})
     assert mine._counts()
-    place.rename(place.parent / "gone")
+    place.parents[1].rename(place.parents[2] / "gone")
     assert not mine._counts()
+
+
+def test_an_older_start_ends_whose_place_the_newer_one_has_left_no_more(
+    place: Path, job: subprocess.Popen[str]
+) -> None:
+    """As after a training that took less than the time between two looks: its work is removed with its result."""
+    place.parent.rename(place.parents[2] / "gone")
+    assert job.wait(60) == agent.FENCED
+    assert not place.parent.exists(), "it leaves nothing"
 
 
 def test_an_outcome_for_which_there_is_no_room_is_tried_again(
