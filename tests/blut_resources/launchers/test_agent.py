@@ -106,7 +106,7 @@ def test_a_start_whose_place_stays_away_ends(
 def test_an_older_start_ends_whose_place_the_newer_one_has_left_no_more(
     place: Path, job: subprocess.Popen[str]
 ) -> None:
-    """As after a training that took less than the time between two looks: its work is removed with its result."""
+    """As after a training of less than the time between two looks: its work is removed with its result."""
     place.parent.rename(place.parents[2] / "gone")
     assert job.wait(60) == agent.FENCED
     assert not place.parent.exists(), "it leaves nothing"
