@@ -19,7 +19,7 @@ from blut_resources.dagster_private.reading import ReadStorage
 from blut_resources.dagster_private.storage import PooledEventLog, PooledStorage
 from blut_resources.files.durable import file_lock
 from blut_resources.files.full import is_full
-from blut_resources.files.modes import follow_group, make_private
+from blut_resources.files.modes import INSTANCE_LOCK, follow_group, make_private
 from blut_resources.instance.damage import MAIN, explained, refuse_emptied, told
 
 HANDLES = "blut_handles"
@@ -78,7 +78,7 @@ class LockedSqliteStorage(PooledStorage):
         make_private(base)
         follow_group(base)
         claim(base)
-        with file_lock(base / ".instance.lock"), told(base):
+        with file_lock(base / INSTANCE_LOCK), told(base):
             _refuse_emptied(base)
             return cls(str(base), inst_data)
 

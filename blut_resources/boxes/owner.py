@@ -9,6 +9,7 @@ from pathlib import Path
 
 from blut_resources.boxes.seen import is_here
 from blut_resources.files.durable import StoreError, file_lock, write_atomic
+from blut_resources.files.modes import INSTANCE_LOCK
 from blut_resources.machine import liveness
 from blut_resources.machine.liveness import Holder
 
@@ -44,7 +45,7 @@ def claim(home: Path) -> None:
             return
     except OSError:
         pass
-    with file_lock(home / ".instance.lock"):
+    with file_lock(home / INSTANCE_LOCK):
         if other := owner(home):
             raise refusal(home, other)
         write_atomic(path, f"{me.line()}\n".encode())

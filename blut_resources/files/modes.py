@@ -12,8 +12,10 @@ from blut_resources.files.durable import StoreError
 from blut_resources.files.private import PRIVATE_DIRECTORY, user_name
 
 GROUP_UMASK = 0o007
-BORN = "history"
-"""What Dagster makes in an instance before anything else."""
+INSTANCE_LOCK = ".instance.lock"
+"""Held by whoever makes or changes an instance."""
+BORN = ("history", INSTANCE_LOCK)
+"""What an instance has from its birth on: its database, or, where that is elsewhere, our file alone."""
 
 
 def make_private(directory: Path) -> Path:
@@ -39,8 +41,9 @@ def prepare_home(home: Path) -> None:
     if is_shared(home):
         return
     if found.st_uid == os.geteuid():
-        if not (home / BORN).exists() and _is_ours(home):
+        if not any((home / name).exists() for name in BORN) and _is_ours(home):
             home.chmod(PRIVATE_DIRECTORY)
+            (home / INSTANCE_LOCK).touch()
     elif os.geteuid() != 0:
         owner = user_name(found.st_uid)
         raise StoreError(

@@ -22,6 +22,7 @@ from blut_resources.dagster_private.injection import YAML
 from blut_resources.dagster_private.pool import ReadConnection
 from blut_resources.database.address import VARIABLE, Address, AddressRefused, asked, parse, read
 from blut_resources.files.durable import StoreError, file_lock, write_atomic
+from blut_resources.files.modes import INSTANCE_LOCK
 
 KEY = "database"
 OWN_LINE = re.compile(rf"^{KEY}[ \t]*:.*\n?", re.MULTILINE)
@@ -83,7 +84,7 @@ def write_down(home: Path) -> None:
     if not named(home).is_new:
         return
     path = (home / YAML).resolve()
-    with contextlib.suppress(OSError), file_lock(home / ".instance.lock"):
+    with contextlib.suppress(OSError), file_lock(home / INSTANCE_LOCK):
         found = named(home)
         if found.settings is None or not found.is_new or found.address is None:
             return

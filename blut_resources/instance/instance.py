@@ -21,7 +21,7 @@ from blut_resources.files.address import plain_path
 from blut_resources.files.clock import measure
 from blut_resources.files.digest import digest_bytes
 from blut_resources.files.durable import explained
-from blut_resources.files.modes import follow_group, make_private, prepare_home
+from blut_resources.files.modes import INSTANCE_LOCK, follow_group, make_private, prepare_home
 from blut_resources.instance.database import demand_driver, named, write_down
 from blut_resources.instance.home import find_home, is_home, not_born, store_root
 from blut_resources.instance.migration import migrate
@@ -114,7 +114,7 @@ def _prepared(home: Path) -> bool:
     prepare_home(home)
     if is_home(home):
         return migrate(home)
-    with file_lock(home / ".instance.lock"):
+    with file_lock(home / INSTANCE_LOCK):
         if not is_home(home):
             write_atomic(home / "dagster.yaml", INSTANCE_YAML.encode())
             _say(f"made a Dagster instance in {home}")
@@ -244,7 +244,7 @@ def _identify(home: Path) -> None:
     """Give a home what tells it from others of the same path on other machines."""
     identity = home / IDENTITY
     if not identity.exists():
-        with file_lock(home / ".instance.lock"):
+        with file_lock(home / INSTANCE_LOCK):
             if not identity.exists():
                 write_atomic(identity, os.urandom(16).hex().encode())
 

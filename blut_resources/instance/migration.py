@@ -14,6 +14,7 @@ import yaml
 
 from blut_resources.dagster_private.injection import FILES, YAML
 from blut_resources.files.durable import StoreError, file_lock, write_atomic
+from blut_resources.files.modes import INSTANCE_LOCK
 
 BACKUP = f"{YAML}.before"
 OURS = re.compile(r"\bblut_resources\.(instance_storage|compute_logs)\b")
@@ -31,7 +32,7 @@ def migrate(home: Path) -> bool:
     if not path.is_file() or not OURS.search(path.read_text(errors="replace")):
         return False
     try:
-        with file_lock(home / ".instance.lock"):
+        with file_lock(home / INSTANCE_LOCK):
             before = path.read_text()
             after = migrated(before, home)
             if after is None:

@@ -56,6 +56,7 @@ def test_what_went_through_another_io_manager_is_told() -> None:
     assert told - ours == {"HANDLED_OUTPUT", "LOADED_INPUT"}
 
 
+@pytest.mark.sqlite
 def test_dagsters_own_storage_reads_migrates_and_deletes_what_was_kept(home: Path, tmp_path: Path) -> None:
     with open_instance() as instance:
         run_id = run(instance)
