@@ -17,6 +17,8 @@ from typing import Any, Literal
 HERE = Path(__file__).parent
 NODES = ("n1", "n2", "n3")
 BOOT_S = 60.0
+SAVED_S = 6.0
+"""Seconds within which the controller writes down what has changed: it does so every 5."""
 CGROUPS = Path("/sys/fs/cgroup")
 HIERARCHIES = ("cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "systemd")
 INSIDE = ("unshare", "--pid", "--fork", "--kill-child", "--mount", "--uts", "--mount-proc")
@@ -166,7 +168,13 @@ class Cluster:
             self.popen(["slurmctld", "-D"], stdout=log, stderr=log)
 
     def kill_controller(self, number: int = signal.SIGKILL) -> None:
-        """End the controller: nobody answers any more. Killed, it forgets its last seconds."""
+        """End the controller: nobody answers any more.
+
+        Killed, it would forget its last seconds, and give the number of a job of then to the next one: nodes
+        take that for a second copy, and Slurm waits two minutes. So it has time to write down what runs.
+        """
+        if number == signal.SIGKILL and self.run("squeue", "-h").stdout:
+            time.sleep(SAVED_S)
         self._kill("slurmctld", number=number)
 
     def start_node(self, node: str) -> None:

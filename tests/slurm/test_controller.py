@@ -46,7 +46,6 @@ def test_a_cancel_is_carried_out_when_it_is_back(scene: SlurmScene) -> None:
     process = scene.start(scene.job(epochs=EPOCHS))
     until(lambda: scene.happened("epoch-1 "), 60, process)
     job = scene.job_id()
-    time.sleep(6)  # so that the controller has written down that it runs
     scene.cluster.kill_controller()
     process.send_signal(signal.SIGINT)
     assert process.wait(60) != 0
@@ -62,7 +61,6 @@ def test_what_waits_in_the_queue_is_taken_out_of_it_when_it_is_back(scene: Slurm
     process = scene.start(scene.job(epochs=EPOCHS))
     until(lambda: "BeginTime" in progress(scene), 60, process)
     job = scene.job_id()
-    time.sleep(6)
     scene.cluster.kill_controller()
     until(lambda: progress(scene).startswith("waiting: squeue"), 60, process)
     process.send_signal(signal.SIGINT)
