@@ -42,8 +42,10 @@ def test_each_partition_that_is_due_is_a_run_with_the_args(
     schedule = schedule_of(job, recipe.partitions, "0 2 * * *", None, dg.DefaultScheduleStatus.STOPPED)
     loaded = dg.Definitions([part], jobs=[job], schedules=[schedule], resources={HANDLES_KEY: HANDLES})
     repository = loaded.get_repository_def()
-    with dg.DagsterInstance.get() as instance:
-        context = dg.build_schedule_context(instance, AT, repository_def=repository)
+    with (
+        dg.DagsterInstance.get() as instance,
+        dg.build_schedule_context(instance, AT, repository_def=repository) as context,
+    ):
         if partitions is DYNAMIC:
             skipped = repository.get_schedule_def("nightly_schedule").evaluate_tick(context)
             assert skipped.skip_message == "there are no partitions"

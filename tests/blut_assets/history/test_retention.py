@@ -13,6 +13,7 @@ from blut_assets.stages import Stage, StageConfig, stage_asset
 from blut_assets.stages.handles import HANDLES
 from blut_resources.instance.instance import open_instance, store_of
 from blut_resources.store.gc import collect
+from tests.databases import shipped
 
 STARTED = dg.DagsterRunStatus.STARTED
 
@@ -104,7 +105,7 @@ def test_what_another_home_on_the_same_store_needs_is_kept(
         made = {word: run(instance, word) for word in ("a", "b")}
     second = tmp_path / "second"
     second.mkdir()
-    (second / "dagster.yaml").write_text((home / "dagster.yaml").read_text())
+    (second / "dagster.yaml").write_text(shipped())
     monkeypatch.setenv("DAGSTER_HOME", str(second))
     with open_instance() as instance:
         made["c"] = run(instance, "c")

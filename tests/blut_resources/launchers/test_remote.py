@@ -20,6 +20,7 @@ from blut_resources.launchers import remote, watch
 from blut_resources.launchers.files import LAUNCH
 from blut_resources.payloads import admission
 from tests.contained import RESOURCES, TrainedConfig, raw, trained
+from tests.databases import shipped
 from tests.toy_scheduler import ToyScheduler, until
 
 EPOCHS = 5
@@ -102,7 +103,7 @@ def test_what_a_job_makes_is_what_this_machine_makes(
     monkeypatch.setenv("DAGSTER_HOME", str(home.parent / "other"))
     monkeypatch.setenv("BLUT_STORE", str(home.parent / "other" / "store"))
     (home.parent / "other").mkdir()
-    (home.parent / "other" / "dagster.yaml").write_text((home / "dagster.yaml").read_text())
+    (home.parent / "other" / "dagster.yaml").write_text(shipped())
     behave(gate=None)
     assert run("local")[0] == digest
 

@@ -13,6 +13,7 @@ from blut_resources.remote.bucket import Bucket
 from blut_resources.remote.tier import RemoteTier
 from blut_resources.store.artifacts import ArtifactStore
 from tests.buckets import Server, Wire, moto
+from tests.databases import shipped
 from tests.far import COUNTED
 
 Makes = Callable[[], RemoteTier]
@@ -68,8 +69,9 @@ def machine(
     @contextmanager
     def opened(name: str) -> Iterator[dg.DagsterInstance]:
         place = tmp_path / name
-        place.mkdir(exist_ok=True)
-        (place / "dagster.yaml").write_text((home / "dagster.yaml").read_text())
+        if not place.exists():
+            place.mkdir()
+            (place / "dagster.yaml").write_text(shipped())
         monkeypatch.setenv("DAGSTER_HOME", str(place))
         with open_instance() as instance:
             yield instance

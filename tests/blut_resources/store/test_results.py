@@ -19,6 +19,7 @@ from blut_resources.alive import reap_dead_runs
 from blut_resources.holding import _held, hold_in
 from blut_resources.instance.instance import open_instance, store_of
 from tests.conftest import REPOSITORY
+from tests.databases import shipped
 from tests.forked import RUN, server
 from tests.scripted import RESOURCES
 
@@ -127,7 +128,7 @@ def test_another_history_on_the_same_store_does_not_compute_again(
     run(instance, text="b", reusable=False)
     other = tmp_path / "other"
     other.mkdir()
-    (other / "dagster.yaml").write_text((home / "dagster.yaml").read_text())
+    (other / "dagster.yaml").write_text(shipped())
     monkeypatch.setenv("DAGSTER_HOME", str(other))
     monkeypatch.setenv("BLUT_STORE", str(home / "store"))
     with open_instance() as second:

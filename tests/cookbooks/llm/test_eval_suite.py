@@ -16,10 +16,10 @@ from blut_resources.instance.instance import open_instance, store_of
 from cookbooks.llm.recipes.suite import EVAL_SUITE
 from cookbooks.llm.suite import evaluated_models
 from tests.blut_resources.registry.test_versions import Bench
-from tests.conftest import REPOSITORY
 from tests.cookbooks.llm.gguf_support import CONVERT, kit, made, small_model, small_split
 from tests.cookbooks.llm.outcomes import failure, metadata
 from tests.cookbooks.llm.test_evaluation_tasks import CHOICE, DOCS, task
+from tests.databases import shipped
 
 Run = Callable[..., dg.ExecuteInProcessResult]
 ASKED = {"max_examples": 4, "context": 128, "seq_len": 128, "device": "cpu", "max_new_tokens": 4}
@@ -76,7 +76,7 @@ def run(given: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Ite
     from blut_assets.definitions import defs
 
     home = tmp_path_factory.mktemp("home")
-    shutil.copy(REPOSITORY / ".dagster" / "dagster.yaml", home)
+    (home / "dagster.yaml").write_text(shipped())
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DAGSTER_HOME", str(home))
         patch.delenv("BLUT_STORE", raising=False)

@@ -20,11 +20,11 @@ from cookbooks.llm.gguf import gguf_preflight
 from cookbooks.llm.recipes.tails import SFT_TAIL
 from cookbooks.llm.sources import base_model
 from cookbooks.llm.verdict import evaluation_tasks
-from tests.conftest import REPOSITORY
 from tests.cookbooks.llm.gguf_support import kit, small_adapter, small_model, small_split
 from tests.cookbooks.llm.outcomes import failure, metadata
 from tests.cookbooks.llm.own_llama import checkout
 from tests.cookbooks.llm.test_evaluation_tasks import CHOICE, DOCS, task
+from tests.databases import shipped
 
 pytestmark = [pytest.mark.slow, pytest.mark.llamacpp, pytest.mark.timeout(1800)]
 
@@ -73,7 +73,7 @@ def planned(instance: dg.DagsterInstance, result: dg.ExecuteInProcessResult) -> 
 @pytest.fixture(scope="module")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
     home = tmp_path_factory.mktemp("home")
-    shutil.copy(REPOSITORY / ".dagster" / "dagster.yaml", home)
+    (home / "dagster.yaml").write_text(shipped())
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DAGSTER_HOME", str(home))
         patch.delenv("BLUT_STORE", raising=False)

@@ -1,7 +1,6 @@
 """From a file of examples to a registered GGUF, by the recipe: versions, names, and what may not be named."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,10 +21,10 @@ from cookbooks.llm.recipes import training as recipes
 from cookbooks.llm.recipes.suite import EVAL_SUITE
 from cookbooks.llm.recipes.tails import SFT_TAIL
 from cookbooks.llm.sources import base_model
-from tests.conftest import REPOSITORY
 from tests.cookbooks.llm.gguf_support import kit
 from tests.cookbooks.llm.outcomes import failure, metadata
 from tests.cookbooks.llm.rows_support import ask, smollm2, write_rows
+from tests.databases import shipped
 
 pytestmark = [pytest.mark.slow, pytest.mark.llamacpp, pytest.mark.timeout(1800)]
 
@@ -45,7 +44,7 @@ class Run:
 @pytest.fixture(scope="module")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
     home = tmp_path_factory.mktemp("home")
-    shutil.copy(REPOSITORY / ".dagster" / "dagster.yaml", home)
+    (home / "dagster.yaml").write_text(shipped())
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DAGSTER_HOME", str(home))
         patch.delenv("BLUT_STORE", raising=False)
