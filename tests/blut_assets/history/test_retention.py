@@ -112,13 +112,23 @@ def test_what_another_home_on_the_same_store_needs_is_kept(
         report = collect_garbage(instance, newest=1, even_recent=True)
         assert set(report.removed) == {*made["a"].values()} - {*made["b"].values(), *made["c"].values()}
         assert all(store_of(instance).has(d) for word in ("b", "c") for d in made[word].values())
-        runs = home / "history" / "runs.db"
-        kept = runs.read_bytes()
-        runs.write_bytes(b"no database" * 1000)
-        with pytest.raises(ValueError, match=r"also serves .*home, whose history cannot be read"):
-            collect_garbage(instance, newest=1, even_recent=True)
-        runs.write_bytes(kept)
     shutil.rmtree(home)  # a clone that was deleted needs nothing
     with open_instance() as instance:
         run(instance, "d")
         assert {*made["b"].values()} <= set(collect_garbage(instance, newest=1, even_recent=True).removed)
+
+
+@pytest.mark.sqlite
+def test_nothing_is_removed_while_another_home_on_the_same_store_cannot_be_read(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BLUT_STORE", str(tmp_path / "shared"))
+    with open_instance() as instance:
+        run(instance, "a")
+    (home / "history" / "runs.db").write_bytes(b"no database" * 1000)
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "second"))
+    with open_instance() as instance:
+        made = [run(instance, word) for word in ("b", "c")]
+        with pytest.raises(ValueError, match=r"also serves .*home, whose history cannot be read"):
+            collect_garbage(instance, newest=1, even_recent=True)
+        assert all(store_of(instance).has(digest) for digests in made for digest in digests.values())
