@@ -26,6 +26,7 @@ from blut_resources.launchers.streams import merge
 from blut_resources.launchers.transport import NoAnswer
 from blut_resources.launchers.waiting import ASK_S, QueueTime, wait_for
 from blut_resources.launchers.watch import watcher_of
+from blut_resources.machine.flag import Flag
 
 POLL_S = 0.05
 
@@ -49,7 +50,7 @@ class RemoteUnit:
         self._outcome: Outcome | None = None
         self._end_by = float("inf")
         self._pressed = ""
-        self._fd, self._news = os.eventfd(0, os.EFD_CLOEXEC), threading.Event()
+        self._fd, self._news = os.eventfd(0, os.EFD_CLOEXEC), Flag()
         self._reading = threading.RLock()
         self._watcher = watcher_of(scheduler)
         self._watcher.add(self)

@@ -13,6 +13,7 @@ from typing import Protocol
 from blut_resources.launchers.scheduler import Scheduler
 from blut_resources.launchers.sight import Sight
 from blut_resources.launchers.transport import NoAnswer
+from blut_resources.machine.flag import Flag
 
 FILES_S = 0.2
 """Seconds between two looks at the files of a job."""
@@ -55,7 +56,7 @@ class Watcher:
         self._jobs: list[Watched] = []
         self._lock = threading.Lock()
         self._at_work: set[str] = set()
-        self._soon = threading.Event()
+        self._soon = Flag()
 
     def add(self, job: Watched) -> None:
         """Look after a job from now on."""

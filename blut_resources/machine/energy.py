@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from blut_resources.machine.flag import Flag
+
 POWERCAP = Path("/sys/class/powercap")
 CPU, GPU = "energy_cpu_joules", "energy_gpu_joules"
 EVERY_S = 60.0
@@ -65,7 +67,7 @@ def metered(gpus: Sequence[int] = (), powercap: Path = POWERCAP, every_s: float 
     """Measure what the block uses: all CPU packages, and these GPUs, by the index of nvidia-smi."""
     meter = Meter([*_packages(powercap), *_gpus(gpus)])
     meter.update()
-    over = threading.Event()
+    over = Flag()
 
     def watch() -> None:
         while not over.wait(every_s):

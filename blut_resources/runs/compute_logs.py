@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from blut_resources.dagster_private.compute_logs import CapturedFiles, redirected
+from blut_resources.machine.flag import Flag
 from blut_resources.text import Output
 
 CLEAR = "\r\x1b[K"
@@ -53,7 +54,7 @@ def mirrored(stream: IO[str], path: Path) -> Iterator[None]:
     except (AttributeError, io.UnsupportedOperation):
         yield
         return
-    ended = threading.Event()
+    ended = Flag()
     with path.open("rb") as written, os.fdopen(os.dup(descriptor), "wb", buffering=0) as shown:
         written.seek(0, os.SEEK_END)
         copy = threading.Thread(target=_copy, args=(written, shown, ended), name="blut-mirror", daemon=True)
@@ -66,7 +67,7 @@ def mirrored(stream: IO[str], path: Path) -> Iterator[None]:
             copy.join()
 
 
-def _copy(written: IO[bytes], shown: IO[bytes], ended: threading.Event) -> None:
+def _copy(written: IO[bytes], shown: IO[bytes], ended: Flag) -> None:
     # on a terminal, a line that says how far a run is may stand where the next one begins
     clear, begins, harmless = CLEAR.encode() if shown.isatty() else b"", True, Output()
     pause = POLL_S

@@ -10,13 +10,14 @@ import threading
 from pathlib import Path
 
 from blut_resources.machine import processes
+from blut_resources.machine.flag import Flag
 from blut_resources.runs.cancelling import is_asked
 from blut_resources.runs.deadline import uptime
 
 NAME = ".lived"
 BEAT_S = 2.0
 """Seconds between two beats: what a run took is known as exactly as that."""
-_beating: dict[str, threading.Event] = {}
+_beating: dict[str, Flag] = {}
 os.register_at_fork(after_in_child=_beating.clear)
 
 
@@ -32,7 +33,7 @@ def start(directory: Path, run_id: str, worker: int | None = None) -> None:
         return
     with contextlib.suppress(OSError):  # no reason to end a run
         file = os.open(directory / NAME, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        _beating[run_id] = stopped = threading.Event()
+        _beating[run_id] = stopped = Flag()
         known = (file, stopped, directory, worker or os.getpid())
         threading.Thread(target=_beat, args=known, name="blut-heartbeat", daemon=True).start()
 
@@ -61,7 +62,7 @@ def drop(directory: Path) -> None:
         (directory / NAME).unlink(missing_ok=True)
 
 
-def _beat(file: int, stopped: threading.Event, directory: Path, worker: int) -> None:
+def _beat(file: int, stopped: Flag, directory: Path, worker: int) -> None:
     boot, ended = processes.boot_id(), False
     while True:
         # one beat that fails, on a full disk or a share that is away, must not be the last: others would take

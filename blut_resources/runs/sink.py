@@ -22,6 +22,7 @@ from typing import Any
 
 from blut_resources.files.durable import StoreError, remove_tree
 from blut_resources.files.full import full_place
+from blut_resources.machine.flag import Flag
 from blut_resources.machine.processes import descendants
 from blut_resources.runs import order as orders
 from blut_resources.runs import status
@@ -85,7 +86,7 @@ def _flat(row: Row) -> dict[str, Any]:
     return {**row["metrics"], **index}
 
 
-def follow(order: TrackedRun, say: Say, over: threading.Event, words: list[str]) -> None:
+def follow(order: TrackedRun, say: Say, over: Flag, words: list[str]) -> None:
     """Tell of a run at work until it is over; the order stays where nobody said how it ended."""
     telling, ready = Telling(order, order.directory, order.mode), False
     before = offline_runs(order.directory, order)
@@ -149,7 +150,7 @@ def _is_short_of_room(place: Path) -> bool:
     return there.f_bavail * there.f_frsize < ROOM
 
 
-def _listen(words: list[str], over: threading.Event) -> None:
+def _listen(words: list[str], over: Flag) -> None:
     """Wait for the word, or for the end of whoever would say it."""
     parent = os.getppid()
 
@@ -163,9 +164,7 @@ def _listen(words: list[str], over: threading.Event) -> None:
     over.set()
 
 
-def _give_up(
-    order: TrackedRun, say: Say, seconds: float, over: threading.Event, done: threading.Event
-) -> None:
+def _give_up(order: TrackedRun, say: Say, seconds: float, over: Flag, done: Flag) -> None:
     """End this process when its time is over, and all that it has started."""
     over.wait()
     if done.wait(seconds):
@@ -203,7 +202,7 @@ def _tell(order: TrackedRun, what: str, seconds: float, out: Any) -> None:
         with contextlib.suppress(OSError):  # nobody may listen any more
             print(json.dumps({"run": order.run_id, "asset": order.asset, **said}), file=out, flush=True)
 
-    over, done, words = threading.Event(), threading.Event(), list[str]()
+    over, done, words = Flag(), Flag(), list[str]()
     watch = (order, say, seconds, over, done)
     threading.Thread(target=_give_up, args=watch, daemon=True).start()
     try:

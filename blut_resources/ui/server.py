@@ -23,6 +23,7 @@ import uvicorn
 
 from blut_resources.dagster_private.serving import application, daemons, loaded
 from blut_resources.files.address import is_plain
+from blut_resources.machine.flag import Flag
 from blut_resources.ui.guard import TOKEN, Guard
 
 ENDS_WITHIN_S = 5
@@ -53,7 +54,7 @@ def serve(
         hosts: names under which it may be asked for besides those of the loopback.
         ready: called with the token when the definitions are loaded and requests are taken.
     """
-    token, stop = secrets.token_urlsafe(32), threading.Event()
+    token, stop = secrets.token_urlsafe(32), Flag()
     _log_to_stderr()
     with ExitStack() as held:
         held.enter_context(_ended_by_signals(stop))
@@ -118,7 +119,7 @@ def _answers(path: Path) -> bool:
 
 
 @contextmanager
-def _ended_by_signals(stop: threading.Event) -> Iterator[None]:
+def _ended_by_signals(stop: Flag) -> Iterator[None]:
     hangs_up = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN  # as `nohup` leaves it
     numbers = (signal.SIGINT, signal.SIGTERM, *((signal.SIGHUP,) if hangs_up else ()))
     before = {number: signal.signal(number, lambda *_: stop.set()) for number in numbers}
@@ -146,7 +147,7 @@ def _private_sockets() -> Iterator[None]:
 
 
 @contextmanager
-def _listening(app: Guard, listener: socket.socket, stop: threading.Event) -> Iterator[None]:
+def _listening(app: Guard, listener: socket.socket, stop: Flag) -> Iterator[None]:
     """Serve in a thread: there uvicorn leaves the signals alone. Its own log would have the link in it."""
     config = uvicorn.Config(app, access_log=False, log_level="warning", server_header=False)
     config.timeout_graceful_shutdown = ENDS_WITHIN_S

@@ -18,6 +18,7 @@ from blut_assets.stages.payloads import MOVES
 from blut_assets.terminal.output import LineTimes, duration
 from blut_resources.dagster_private.console import said_in
 from blut_resources.instance.instance import home_of
+from blut_resources.machine.flag import Flag
 from blut_resources.runs.compute_logs import CLEAR
 from blut_resources.runs.files import status_path
 from blut_resources.text import one_line, output
@@ -38,7 +39,7 @@ class Progress(logging.Handler):
         self._live = self._out.isatty()
         self._title, self._run_id, self._clock = title, run_id, LineTimes()
         self._pace = Pace(status_path(home_of(instance), run_id), epochs)
-        self._over = threading.Event()
+        self._over = Flag()
         self._painter = threading.Thread(target=self._paint, name="blut-progress", daemon=True)
 
     def __enter__(self) -> "Progress":

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import typer
 
 from blut_assets.terminal.output import duration, print_json
+from blut_resources.machine.flag import Flag
 from blut_resources.runs.compute_logs import CLEAR
 from blut_resources.text import one_line, output
 from cookbooks.lamquant.codec_command.files import BadPlace, FileJob
@@ -37,7 +38,7 @@ class BatchMeter:
     """Holds how far each file is, and whether all is to end. Safe to call from any thread."""
 
     total: int
-    stop: threading.Event = field(default_factory=threading.Event)
+    stop: Flag = field(default_factory=Flag)
     done: int = 0
     shares: dict[str, float] = field(default_factory=dict)
 
@@ -171,7 +172,7 @@ def _painted(meter: BatchMeter, verb: str) -> Iterator[None]:
     if not sys.stderr.isatty():
         yield
         return
-    over, since = threading.Event(), time.monotonic()
+    over, since = Flag(), time.monotonic()
 
     def paint() -> None:
         while not over.wait(REPAINT_S):
