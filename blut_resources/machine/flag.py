@@ -5,7 +5,7 @@ import queue
 
 
 class Flag:
-    """What `threading.Event` is, but nobody waits for ever where an interrupt comes while it is set or asked.
+    """Does what `threading.Event` does, and an interrupt that comes meanwhile lets nobody wait for ever.
 
     An event has a lock that is taken in Python: an interrupt just after that leaves it taken for good, and a
     handler of signals that sets an event waits for what it has interrupted. A queue in C has neither.
