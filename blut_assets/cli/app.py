@@ -23,6 +23,7 @@ COMMANDS = {
     "log": "blut_assets.cli.commands.log",
     "cancel": "blut_assets.cli.commands.jobs:cancel",
     "results": "blut_assets.cli.commands.results",
+    "report": "blut_assets.cli.commands.report",
     "runs": "blut_assets.cli.commands.runs",
     "lineage": "blut_assets.cli.commands.lineage",
     "stage": "blut_assets.cli.commands.stage",

@@ -13,6 +13,7 @@ from blut_assets.terminal.lazy import group
 from blut_assets.terminal.output import AsJson, columns, listing, print_json
 from blut_resources.registry.log import version_of
 from blut_resources.registry.models import Entry, ModelRegistry, Registration, RegistryError
+from blut_resources.text import meant
 
 app = group("Registered models: versions, aliases, promotion, floors.")
 for command in (model_moves.promote, model_moves.rollback, model_moves.drop, model_moves.retire, govern):
@@ -125,4 +126,4 @@ def _digest(registry: ModelRegistry, model: str, role: str) -> str:
 
 def _unknown(registry: ModelRegistry, name: str) -> RegistryError:
     known = ", ".join(registry.names()) or "none"
-    return RegistryError(f"no model is called {name!r}; there are: {known}")
+    return RegistryError(f"no model is called {name!r}{meant(name, registry.names())}; there are: {known}")

@@ -167,15 +167,16 @@ def registered(registry: ModelRegistry) -> dict[str, list[str]]:
 
 def _settings(values: Mapping[str, Any], indent: str) -> list[str]:
     """Returns settings in lines, without those that are empty."""
-    words = [f"{name}={_short(value)}" for name, value in sorted(_filled(values).items())]
+    words = [f"{name}={_short(value)}" for name, value in sorted(filled(values).items())]
     text = " ".join(word.replace(" ", NO_BREAK) for word in words)
     width = max(WIDTH - len(indent), LONGEST)
     lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
     return [indent + line.replace(NO_BREAK, " ") for line in lines]
 
 
-def _filled(values: Mapping[str, Any]) -> dict[str, Any]:
-    inner = {name: _filled(one) if isinstance(one, Mapping) else one for name, one in values.items()}
+def filled(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns settings without those that are empty."""
+    inner = {name: filled(one) if isinstance(one, Mapping) else one for name, one in values.items()}
     return {name: one for name, one in inner.items() if one not in EMPTY}
 
 

@@ -120,6 +120,13 @@ def complete_reference() -> Iterator[tuple[str, str]]:
 
 
 @quietly
+def complete_run_or_reference() -> Iterator[tuple[str, str]]:
+    """Complete runs, the newest first, and versions and aliases of registered models."""
+    yield from ((run_id, f"{found['recipe'] or found['job']}, {_state(found)}") for run_id, found in _runs())
+    yield from (one for path in _models() for one in [*_aliases(path), *_versions(path)])
+
+
+@quietly
 def complete_model_or_reference() -> Iterator[tuple[str, str]]:
     """Complete models, versions and aliases."""
     for path in _models():
