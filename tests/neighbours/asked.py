@@ -41,6 +41,7 @@ ASKED = {
     "log": Asked("{run}", TOLD),
     "cancel": Asked("{run}", TOLD, writes=True),
     "results": Asked("{run}", TOLD),
+    "report": Asked("{run} -o {scratch}/report.html", TOLD),
     "runs diff": Asked("{run} {run}", TOLD),
     "runs prune": Asked("--keep-days 1", TOLD),
     "runs tell": Asked("{run}", (0, 1, 2), writes=True),

@@ -165,11 +165,8 @@ class Gathering:
         whose = f"run {run[:8]}, which registered it" if run else "the run that made it"
         missing = [f"{whose}: not in this history, and with it its args, costs, curves and pictures"]
         places = [(record.verdict, self._path(record.verdict))] if record.verdict else []
-        missing += [
-            f"the bytes of the verdict, {d[:SHORT]}: no longer in the store" for d, p in places if not p
-        ]
-        if not self._path(record.candidate):
-            missing.append(f"the bytes of the model, {record.candidate[:SHORT]}: no longer in the store")
+        needed = {"the model": record.candidate, "the verdict": record.verdict or ""}
+        missing += [_no_bytes(name, one) for name, one in needed.items() if one and not self._path(one)]
         judged, unread = self._judged(places)
         lineage = [*self._ancestry.up(record.candidate), *self._ancestry.run_lines(record.candidate)]
         return Report(title=model, model=model, judged=judged, lineage=lineage, missing=[*missing, *unread])

@@ -17,7 +17,7 @@ STYLE = """
 :root{color-scheme:light}body{background:#fff;color:#111}h3{font-size:1rem;margin:1.2rem 0 .3rem}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;font-size:.8em;background:#f6f6f6;padding:.6rem}
 figure{margin:1rem 0;break-inside:avoid}figure img{max-width:100%;max-height:220mm}.small{font-size:.8em}
-.digests td:nth-child(2){min-width:8em}
+.digests td:nth-child(2){min-width:8em}.first td:first-child{min-width:11em}
 @page{size:A4;margin:16mm}
 @media print{body{font-size:10pt;line-height:1.35;margin:0;padding:0;max-width:none}
 h2{break-before:page}.first h2{break-before:auto}h2,h3{break-after:avoid}tr,svg{break-inside:avoid}

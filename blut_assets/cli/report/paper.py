@@ -28,8 +28,8 @@ def browser() -> str:
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if found is None:
         raise NoPaper(
-            "a PDF takes Chromium or Chrome, and none is on the PATH: `apt install chromium`, or name FILE.html and"
-            " print it from any browser"
+            "a PDF takes Chromium or Chrome, and none is on the PATH: `apt install chromium`, or name"
+            " FILE.html and print it from any browser"
         )
     return found
 
