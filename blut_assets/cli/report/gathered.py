@@ -1,4 +1,4 @@
-"""Gathers what a report tells of a run, from the history, the store, the registry and the run's files."""
+"""Collects what a report tells of a run, from the history, the store, the registry and the run's files."""
 
 import json
 import shlex
