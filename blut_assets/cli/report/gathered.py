@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -129,7 +129,9 @@ class Gathering:
         steps = self._steps(run, events, came_to["artifacts"], known.get("assets", {}))
         asset, newest = how_far(self._instance, run) if run.is_finished else ("", {})
         curves = epochs_of(self._instance, run.run_id)
-        judged, unread = self._judged((a["digest"], a["path"]) for a in came_to["artifacts"])
+        made = {one["digest"]: one["path"] for one in came_to["artifacts"] if one["digest"]}
+        # where a gate refused it, the verdict is of the registry alone
+        judged, unread = self._judged({**self._verdicts_on(made), **made}.items())
         missing += [
             _no_bytes(one["asset"], one["digest"])
             for one in came_to["artifacts"]
@@ -235,6 +237,10 @@ class Gathering:
                 continue
             found.append(Judged(verdict, digest, self._history(verdict)))
         return found, missing
+
+    def _verdicts_on(self, candidates: Collection[str]) -> dict[str, str]:
+        records = [r for name in self._registry.names() for r in self._registry.registrations(name)]
+        return {r.verdict: self._path(r.verdict) for r in records if r.candidate in candidates}
 
     def _history(self, verdict: Verdict) -> list[Values]:
         name = parted(verdict.model)[0] if "@" in verdict.model else verdict.model

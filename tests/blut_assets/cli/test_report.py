@@ -178,6 +178,19 @@ def test_on_paper(blut: Blut, tmp_path: Path) -> None:
     assert re.search(rb"/MediaBox \[\s*0 0 59[45][.\d]* 84[12]", data), "A4"
 
 
+def test_a_model_is_told_from_the_run_that_made_it(scene: Scene, blut: Blut, tmp_path: Path) -> None:
+    first, trained = runs(blut)[0], scene.versions()["trained"]
+    with open_instance() as instance:
+        bench = Bench(tmp_path, store_of(instance))
+        judged = bench.register("good")
+        told_of = judged.model_dump(include={"inputs", "verdict", "passed", "figures", "license"})
+        bench.registry.register("mine", candidate=trained, floors=judged.floors, run=first, **told_of)
+    page = told("mine@2", tmp_path / "model.html")
+    assert page.tells(
+        "mine@2: contained", "success", first, "Curves", "Verdict", "on mine", "Passed", "kl", "met"
+    )
+
+
 @pytest.mark.usefixtures("home")
 def test_a_model_whose_run_is_gone_is_told_from_its_verdict(tmp_path: Path) -> None:
     with open_instance() as instance:
