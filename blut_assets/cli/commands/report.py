@@ -79,7 +79,7 @@ def _report(instance: "dg.DagsterInstance", asked: str) -> "Report":
     from blut_assets.cli.commands.jobs import _row
     from blut_assets.cli.commands.model import _known, _unknown
     from blut_assets.cli.commands.results import results_of
-    from blut_assets.cli.report.gathered import Gathering
+    from blut_assets.cli.report.gathered import ReportMaker
     from blut_assets.cli.run.lookup import run_named
     from blut_resources.instance.instance import store_of
     from blut_resources.registry.models import ModelRegistry, RegistryError
@@ -95,7 +95,7 @@ def _report(instance: "dg.DagsterInstance", asked: str) -> "Report":
     record = _known(registry, asked) if at else None
     made_by = getattr(record, "run", "")
     if record and not (made_by and instance.has_run(made_by)):
-        return Gathering(instance).of_model(asked, record)
+        return ReportMaker(instance).of_model(asked, record)
     run = run_named(instance, made_by or asked)
     row = _row(instance, instance.get_run_record_by_id(run.run_id))
-    return Gathering(instance).of_run(run, results_of(instance, run), row, asked if at else "")
+    return ReportMaker(instance).of_run(run, results_of(instance, run), row, asked if at else "")

@@ -33,7 +33,7 @@ Values = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Step:
+class ReportedStep:
     """Describes what a run did about one asset.
 
     Attributes:
@@ -57,7 +57,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Judged:
+class ReportedVerdict:
     """Holds a verdict, and what the registry did with its candidate, oldest first."""
 
     verdict: Verdict
@@ -92,14 +92,14 @@ class Report:
     newest: str = ""
     outcome: str = ""
     why: str = ""
-    steps: Sequence[Step] = ()
+    steps: Sequence[ReportedStep] = ()
     checks: Sequence[Values] = ()
-    data: Sequence[Step] = ()
+    data: Sequence[ReportedStep] = ()
     trained: bool = False
     curves: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
     pictures: Sequence[Picture] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
-    judged: Sequence[Judged] = ()
+    judged: Sequence[ReportedVerdict] = ()
     lineage: Sequence[str] = ()
     settings: Values = field(default_factory=dict)
     commands: Sequence[str] = ()
@@ -107,7 +107,7 @@ class Report:
     missing: Sequence[str] = ()
 
 
-class Gathering:
+class ReportMaker:
     """Reads the history once for the reports on an instance."""
 
     def __init__(self, instance: dg.DagsterInstance) -> None:
@@ -196,7 +196,7 @@ class Gathering:
         events: Mapping[str, reuse.Became],
         artifacts: Sequence[Values],
         noted: Mapping[str, Values],
-    ) -> list[Step]:
+    ) -> list[ReportedStep]:
         made = {one["asset"]: one for one in artifacts}
         names = dict.fromkeys([*noted, *made, *_planned(self._instance, run.run_id)])
         return [
@@ -208,11 +208,11 @@ class Gathering:
 
     def _data(
         self,
-        steps: Sequence[Step],
+        steps: Sequence[ReportedStep],
         curves: Mapping[str, Any],
         noted: Mapping[str, Values],
         events: Mapping[str, reuse.Became],
-    ) -> tuple[list[Step], bool]:
+    ) -> tuple[list[ReportedStep], bool]:
         """Returns what the trainings took, up to the sources; without one, the sources."""
 
         def taken(asset: str) -> Iterable[str]:
@@ -225,7 +225,7 @@ class Gathering:
             return [step for step in steps if step.digest in above and step.asset not in trained], True
         return [step for step in steps if step.digest and not [*taken(step.asset)]], False
 
-    def _judged(self, places: Iterable[tuple[str, str]]) -> tuple[list[Judged], list[str]]:
+    def _judged(self, places: Iterable[tuple[str, str]]) -> tuple[list[ReportedVerdict], list[str]]:
         found, missing = [], []
         for digest, path in places:
             if not path or not (Path(path) / VERDICT_FILE).is_file():
@@ -235,7 +235,7 @@ class Gathering:
             except PromotionRefused as error:
                 missing.append(f"the verdict {digest[:SHORT]}: {error}")
                 continue
-            found.append(Judged(verdict, digest, self._history(verdict)))
+            found.append(ReportedVerdict(verdict, digest, self._history(verdict)))
         return found, missing
 
     def _verdicts_on(self, candidates: Collection[str]) -> dict[str, str]:
@@ -264,14 +264,14 @@ def _planned(instance: dg.DagsterInstance, run_id: str) -> list[str]:
     return [event.asset_key.to_user_string() for event in events if event and event.asset_key]
 
 
-def _made(name: str, event: reuse.Became, came_to: Values, noted: Values) -> Step:
+def _made(name: str, event: reuse.Became, came_to: Values, noted: Values) -> ReportedStep:
     mine = came_to["result"] == "made"
     word = LOOKED_AT if noted.get("source") else "computed" if mine else came_to["result"]
     if not mine and (origin := reuse.word_of(event, reuse.ORIGIN)):
         whose = f" of {came_to['made_by']}" if came_to["made_by"] else ""
         word = f"reused, as run {origin[:8]}{whose} computed it"
     job, peak = came_to["job"], reuse.number_of(event, reuse.PEAK)
-    return Step(
+    return ReportedStep(
         asset=name,
         result=word,
         digest=came_to["digest"],
@@ -284,15 +284,15 @@ def _made(name: str, event: reuse.Became, came_to: Values, noted: Values) -> Ste
     )
 
 
-def _unmade(name: str, noted: Values, *, ended: bool) -> Step:
+def _unmade(name: str, noted: Values, *, ended: bool) -> ReportedStep:
     seconds = noted["ended"] - noted["started"] if {"ended", "started"} <= noted.keys() else None
     if not noted:
-        return Step(name, "not reached" if ended else "still to come")
+        return ReportedStep(name, "not reached" if ended else "still to come")
     if noted["state"] == "failed":
         word = f"failed: {one_line(noted.get('error', 'no reason was recorded'), 300)}"
     else:
         word = "did not end" if ended else "at work"
-    return Step(
+    return ReportedStep(
         name,
         word,
         seconds=seconds,

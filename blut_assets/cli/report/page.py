@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from blut_assets.bundle.page import sections
-from blut_assets.cli.report.gathered import LOOKED_AT, SHORT, Judged, Report, Step
+from blut_assets.cli.report.gathered import LOOKED_AT, SHORT, ReportedVerdict, Report, ReportedStep
 from blut_assets.cli.run.ancestry import filled
 from blut_assets.pages.curves import data_uri, draw
 from blut_assets.pages.document import document, facts, listed, section, short, table
@@ -91,7 +91,7 @@ def _moment(t: float | None) -> str:
     return f"{moment(t)} {time.strftime('%Z', time.localtime(t))}" if t else ""
 
 
-def _data(data: Sequence[Step]) -> str:
+def _data(data: Sequence[ReportedStep]) -> str:
     rows = [(step.asset, step.digest[:SHORT], _told(step.facts)) for step in data]
     return f'<div class="digests">{table(rows, ("asset", "digest", "facts"))}</div>' if rows else ""
 
@@ -100,7 +100,7 @@ def _told(values: Mapping[str, Any]) -> str:
     return "; ".join(f"{name} {value}" for name, value in facts(values)) or "-"
 
 
-def _cost(steps: Sequence[Step]) -> str:
+def _cost(steps: Sequence[ReportedStep]) -> str:
     rows = [
         (
             step.asset,
@@ -120,8 +120,8 @@ def _cost(steps: Sequence[Step]) -> str:
     return f'<div class="digests">{table(rows, titles)}</div><p>{html(_total(steps))}</p>'
 
 
-def _total(steps: Sequence[Step]) -> str:
-    def took(which: Sequence[Step]) -> str:
+def _total(steps: Sequence[ReportedStep]) -> str:
+    def took(which: Sequence[ReportedStep]) -> str:
         return duration(sum(step.seconds or 0.0 for step in which))
 
     mine = [step for step in steps if step.mine]
@@ -156,7 +156,7 @@ def _verdict(report: Report) -> list[str]:
     return [*told, *texts]
 
 
-def _judged(one: Judged) -> list[str]:
+def _judged(one: ReportedVerdict) -> list[str]:
     digests = {"verdict": one.digest, "candidate": one.verdict.candidate}
     return [f"<p>on {html(one.verdict.model)}</p>", *sections(one.verdict, one.history, digests, level=3)]
 
