@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from blut_assets.bundle.page import sections
-from blut_assets.cli.report.gathered import LOOKED_AT, SHORT, ReportedVerdict, Report, ReportedStep
+from blut_assets.cli.report.gathered import LOOKED_AT, SHORT, Report, ReportedStep, ReportedVerdict
 from blut_assets.cli.run.ancestry import filled
 from blut_assets.pages.curves import data_uri, draw
 from blut_assets.pages.document import document, facts, listed, section, short, table
