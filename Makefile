@@ -68,11 +68,12 @@ test: lint ## the test suite without what is marked heavy; it builds llama.cpp i
 
 test-scale: setup ## what needs a Slurm or a PostgreSQL, which the tests start themselves
 	$(PYTEST) -m '(slurm or postgres) and not heavy'
+	$(MAKE) test-postgres FILES='$(addprefix tests/,blut_assets/history blut_resources/instance blut_resources/store sensors)'
 
 # A home of a test has a database of its own. Tests that keep no history are left out (tests/conftest.py), what is
 # about the files of SQLite is too, and what has a server of its own anyway.
 test-postgres: setup ## the tests that keep a history, with it in PostgreSQL
-	BLUT_TESTS_ON=postgres $(PYTEST) -m 'not heavy and not slurm and not postgres and not ray and not sqlite'
+	BLUT_TESTS_ON=postgres $(PYTEST) -m 'not heavy and not slurm and not postgres and not ray and not sqlite' $(FILES)
 
 test-all: lint ## every test, the heavy ones too: some download packages, or need programs that CI lacks
 	$(PYTEST)

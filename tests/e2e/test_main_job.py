@@ -170,6 +170,7 @@ def _assert_a_stranger_can_fill_in_the_form(ui: Ui) -> None:
     assert "argument 'output_name' = 'my model': " in refused
 
 
+@pytest.mark.sqlite  # each of its logs is a file
 def test_the_same_recordings_elsewhere_are_reused(box: Box) -> None:
     """And a run that computes nothing leaves little: what is shown is not shown again."""
     moved = box.root / "moved"
