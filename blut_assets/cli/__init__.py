@@ -1,6 +1,7 @@
 """Runs the thin `blut` command: the definitions and the functions are those of Dagster's own front doors."""
 
 import os
+import sys
 
 from blut_resources.dagster_private.startup import without_collector
 from blut_resources.runs.hang_up import is_interrupt
@@ -38,7 +39,7 @@ def _run() -> None:
 
         bash.use()
     try:
-        app(prog_name="blut")
+        app(_words(), prog_name="blut")
     except Exception as error:
         from blut_assets.chosen import UnknownCookbook
         from blut_assets.terminal.output import failed, wrong
@@ -58,6 +59,15 @@ def _run() -> None:
         if not is_of_database(error):
             raise
         failed(str(explained(find_home(), error)))
+
+
+def _words() -> list[str] | None:
+    """Returns the cockpit for `blut` alone on a terminal that can show it; None for the words given."""
+    from blut_assets.cli.app import COCKPIT
+
+    terminal = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))  # it draws on the last
+    able = terminal and os.environ.get("TERM", "dumb") not in ("", "dumb") and not os.environ.get("CI")
+    return [COCKPIT] if able and len(sys.argv) == 1 and "_BLUT_COMPLETE" not in os.environ else None
 
 
 def _refuse_nowhere() -> None:

@@ -38,8 +38,11 @@ COMMANDS = {
     "auto": "blut_assets.cli.commands.policy:auto",
     "launch": "blut_assets.cli.commands.launch",
     "ui": "blut_assets.cli.commands.ui",
+    "tui": "blut_assets.cli.cockpit.command",
     "doctor": "blut_assets.cli.commands.doctor",
 }
+COCKPIT = "tui"
+"""The command that `blut` alone is on a terminal."""
 """Command -> its module, or ``module:attribute`` of a `typer.Typer` or a function; by default ``app``."""
 
 
@@ -96,6 +99,7 @@ def _commit() -> str:
     " web server."
 )
 def root(
+    context: typer.Context,
     _: Annotated[
         bool,
         typer.Option(
@@ -107,7 +111,7 @@ def root(
     ] = False,
 ) -> None:
     """Blut: software-defined assets for training models on machines you own."""
-    if scaffolded():
+    if scaffolded() and context.invoked_subcommand != COCKPIT:  # which shows its frame first
         _take_resources()
 
 

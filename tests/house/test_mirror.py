@@ -13,6 +13,7 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     "blut_assets/cli/commands": "tests/blut_assets/cli",
     "blut_assets/cli/run": "tests/blut_assets/cli",
     "blut_assets/cli/shell": "tests/blut_assets/cli/test_completion.py",
+    "blut_assets/cli/views": "tests/blut_assets/cli",
     "blut_assets/defs": "tests/e2e/test_guest.py",
     "blut_assets/terminal": "tests/blut_assets/cli/test_command.py",
     "blut_resources/containment/backends": "tests/blut_resources/containment",

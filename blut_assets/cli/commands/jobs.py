@@ -1,7 +1,5 @@
 """Implements `blut jobs` and `blut cancel`: the runs, how far they are, and how to end one."""
 
-import contextlib
-import functools
 import textwrap
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,24 +9,12 @@ import typer
 from blut_assets.cli.shell.catalogue import complete_recipe
 from blut_assets.cli.shell.completion import RUN_ID, complete_sweep, complete_working
 from blut_assets.terminal.lazy import single
-from blut_assets.terminal.output import AsJson, ago, duration, failed, listing, numbers, wrong
+from blut_assets.terminal.output import AsJson, ago, duration, failed, listing, wrong
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
-    import dagster as dg
-
     from blut_assets.sweeps.record import SweepRecord
 
 app = single()
-PAGE, MORE = 50, 500
-"""Runs that are read at first, and then: those of a sweep are passed over."""
-WORKING = ("NOT_STARTED", "STARTING", "STARTED", "CANCELING", "QUEUED")
-
-
-UNREADABLE = (OSError, LookupError, TypeError, ValueError)
-"""What files raise that hold something else than was written: one such run costs a line."""
 
 
 @app.command()
@@ -57,18 +43,17 @@ def jobs(
     import dagster as dg
 
     from blut_assets.cli.run.alerting import reap_and_tell
+    from blut_assets.cli.views.jobs import WORKING, job_rows
     from blut_assets.recipes.recipe import RECIPE_TAG
     from blut_assets.sweeps.record import SWEEP_TAG
     from blut_resources.instance.instance import open_instance
 
-    _left_by_run.cache_clear()
     states = [dg.DagsterRunStatus[name] for name in WORKING] if working else []
     tags = {**({RECIPE_TAG: recipe} if recipe else {}), **({SWEEP_TAG: _sweep_id(sweep)} if sweep else {})}
     chosen = dg.RunsFilter(statuses=states, tags=tags)
     with open_instance(write=False) as instance:
         reap_and_tell(instance)
-        held = _held_by_run()
-        rows = [*islice(_folded(instance, chosen, held), limit)]
+        rows = [*islice(job_rows(instance, chosen), limit)]
     if not as_json:
         rows = [_shown(row, holds=any(row["holds"] for row in rows)) for row in rows]
     none = "no job is running" if working else "no jobs: `blut recipe list` says what can be run"
@@ -79,128 +64,6 @@ def _sweep_id(prefix: str) -> str:
     from blut_assets.cli.commands.sweep import sweep_called
 
     return sweep_called(prefix).id
-
-
-def _folded(
-    instance: "dg.DagsterInstance", chosen: "dg.RunsFilter", held: "Mapping[str, str]"
-) -> "Iterator[dict[str, Any]]":
-    """Yields a row for each run, the newest first, and one for each sweep where its newest run is."""
-    from blut_assets.sweeps.record import SWEEP_TAG
-
-    seen: set[str] = set()
-    apart = SWEEP_TAG in (chosen.tags or {})
-    cursor, limit = None, PAGE
-    while page := instance.get_run_records(chosen, limit=limit, cursor=cursor):
-        for one in page:
-            run_id, sweep = one.dagster_run.run_id, one.dagster_run.tags.get(SWEEP_TAG, "")
-            if not sweep or apart:
-                yield {**_row(instance, one), "holds": held.get(run_id, "")}
-            elif sweep not in seen:
-                seen.add(sweep)
-                yield _sweep_row(instance, one, sweep)
-        if len(page) < limit:
-            return
-        cursor, limit = page[-1].dagster_run.run_id, MORE
-
-
-def _sweep_row(instance: "dg.DagsterInstance", record: Any, sweep: str) -> dict[str, Any]:
-    """Returns the row of a sweep, of which a run was found; of a sweep that is not known that of the run."""
-    from blut_assets.cli.commands.sweep import row_of
-    from blut_assets.sweeps.record import SweepRecord
-    from blut_resources.instance.instance import home_of
-
-    found = row_of(SweepRecord(home_of(instance), sweep))
-    if found is None:
-        return {**_row(instance, record), "holds": ""}
-    best = f", best {found['best']}" if found["best"] else ""
-    ended = None if found["state"] == "started" else found["ended"]
-    return {
-        "id": sweep,
-        "state": found["state"],
-        "where": found["where"],
-        "recipe": f"sweep of {found['recipe']}",
-        "partition": "",
-        "started": found["begun"],
-        "seconds": ended and max(0.0, ended - found["begun"]),
-        "progress": f"{found['words']}{best}",
-        "holds": "",
-        "trials": {name: found[name] for name in ("total", "running", "waiting", "outcomes")},
-    }
-
-
-def _held_by_run() -> dict[str, str]:
-    """Returns run id -> what it holds of this machine, in words; nothing where the leases cannot be read."""
-    from blut_resources.leases.lease import LeaseError, holders
-    from blut_resources.leases.queue import needs_text
-
-    held: dict[str, list[str]] = {}
-    with contextlib.suppress(LeaseError):
-        for claim in holders():
-            held.setdefault(claim.holder.get("run", ""), []).append(needs_text(claim.needs))
-    return {run: " and ".join(texts) for run, texts in held.items()}
-
-
-def _row(instance: "dg.DagsterInstance", record: Any) -> dict[str, Any]:
-    from blut_assets.cli.run.lookup import title_of
-    from blut_assets.history.partitions import partition_of_run
-    from blut_assets.history.took import took
-    from blut_resources.working import whereabouts
-
-    run = record.dagster_run
-    state, progress = _progress(instance, run)
-    return {
-        "id": run.run_id,
-        "state": state,
-        "where": "" if run.is_finished else whereabouts(instance, run.run_id),
-        "recipe": title_of(run),
-        "partition": str(partition_of_run(run.tags) or ""),
-        "started": record.start_time or record.create_timestamp.timestamp(),
-        "seconds": took(instance, record),
-        "progress": progress,
-    }
-
-
-def _progress(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> tuple[str, str]:
-    """Says how a run stands, in a word, and in one line who it waits for or the asset at work and its
-    newest epoch; of a failed one, why; of a cancelled one, how far it had come.
-    """
-    from blut_assets.history.failures import CANCELLED, ended_as, unreadable
-    from blut_resources.instance.damage import is_of_database
-    from blut_resources.instance.instance import home_of
-
-    state = run.status.value.lower()
-    try:
-        state, why = ended_as(instance, run)
-        goes_on = run.is_failure and _left_by_run(home_of(instance)).get(run.run_id)
-        if goes_on:
-            return state, f"{goes_on} goes on without it; the same command takes it over"
-        if state == CANCELLED or not run.is_failure:
-            return state, _how_far(instance, run)
-        return state, next(iter(why.splitlines()), "")
-    except Exception as error:
-        if not is_of_database(error) and not isinstance(error, UNREADABLE):
-            raise
-        return state, unreadable(instance, run.run_id, error)
-
-
-@functools.cache
-def _left_by_run(home: "Path") -> dict[str, str]:
-    """Returns run id -> its job that has outlived it, in words, as far as files tell."""
-    from blut_resources.instance.home import store_root
-    from blut_resources.launchers.left import left_jobs
-
-    return {one.launch["run"]: one.name for one in left_jobs(store_root(home) / "work") if not one.ended}
-
-
-def _how_far(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> str:
-    from blut_assets.cli.run.lookup import how_far
-    from blut_resources.payloads.admission import WAITING_TAG
-
-    waits = run.tags.get(WAITING_TAG, "")
-    if waits and not waits.startswith("no more") and not run.is_finished:
-        return waits
-    asset, values = how_far(instance, run)
-    return f"{asset} {numbers(values)}".rstrip()
 
 
 def _shown(row: dict[str, Any], *, holds: bool) -> dict[str, Any]:
@@ -242,6 +105,7 @@ def cancel(
     from blut_assets.cli.run.lookup import run_named
     from blut_assets.cli.sweep.cancelling import cancel as cancel_sweep
     from blut_assets.cli.sweep.cancelling import grace_of
+    from blut_assets.cli.views.jobs import standing_of
     from blut_resources.alive import OutOfReach, cancel_run
     from blut_resources.instance.instance import open_instance
 
@@ -252,7 +116,7 @@ def cancel(
     with open_instance(write=False) as instance:
         try:
             run = run_named(instance, run_id)
-            state, _ = _progress(instance, run)
+            state, _ = standing_of(instance, run)
             typer.echo(cancel_run(instance, run, grace_s, gone=gone, state=state))
         except OutOfReach as error:
             failed(str(error))

@@ -64,10 +64,11 @@ def _made_again(prefix: str) -> "SweepRecord | None":
 @app.command("list")
 def list_sweeps(as_json: AsJson = False) -> None:
     """List the sweeps, the newest first: state, recipe, how many of the trials have ended, and the best."""
+    from blut_assets.cli.views.sweeps import sweep_row
     from blut_assets.sweeps.record import records
     from blut_resources.instance.home import find_home
 
-    rows = [row for one in records(find_home()) if (row := row_of(one))]
+    rows = [row for one in records(find_home()) if (row := sweep_row(one))]
     if not as_json:
         rows = [
             {
@@ -84,33 +85,6 @@ def list_sweeps(as_json: AsJson = False) -> None:
     listing(rows, as_json, "no sweeps: `blut recipe run NAME --sweep KEY=VALUES` begins one")
 
 
-def row_of(record: "SweepRecord") -> dict[str, Any] | None:
-    """Returns what is said of a sweep in a listing; None where its record cannot be read."""
-    from blut_assets.sweeps.standing import best_of, standing, state_of
-
-    try:
-        head = record.head()
-    except (OSError, ValueError):
-        return None
-    trials = record.trials().values()
-    how, best, state = standing(trials), best_of(record, trials), state_of(record)
-    return {
-        "id": record.id,
-        "state": state,
-        "where": str(record.leader() or "") if state == "unknown" else "",
-        "recipe": head["recipe"],
-        "begun": min((one.begun for one in trials if one.begun), default=head["at"]),
-        "ended": max((one.ended for one in trials if one.ended), default=None),
-        "words": how.words(),
-        "total": how.total,
-        "running": how.running,
-        "waiting": how.waiting,
-        "outcomes": dict(how.outcomes),
-        "best": numbers({best.metric: best.value}) if best else "",
-        "axes": head["axes"],
-    }
-
-
 @app.command("show")
 def show_sweep(
     sweep_id: SweepId,
@@ -120,8 +94,10 @@ def show_sweep(
     as_json: AsJson = False,
 ) -> None:
     """Show the trials of a sweep: args, how each ended, how long it took, and what it died of."""
+    from blut_assets.cli.views.sweeps import sweep_row
+
     record = sweep_called(sweep_id)
-    about = row_of(record)
+    about = sweep_row(record)
     if about is None:
         failed(f"{record.place}: what it was for cannot be read")
     trials = [one for one in record.trials().values() if one.failed or not only_failed]

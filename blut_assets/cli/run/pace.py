@@ -26,20 +26,24 @@ class Pace:
         self._stream, self._epochs, self._after = stream, epochs, 0
         self.begin("")
 
-    def begin(self, asset: str) -> None:
-        """Turn to another asset, which is in work now."""
-        self.asset, self._since, self._memory = asset, time.time(), 0
-        self._unit = self._at = self._values = ""
+    def begin(self, asset: str, since: float | None = None) -> None:
+        """Turn to another asset, which is in work now, or was at a time in seconds since 1970."""
+        self.asset, self._since, self.memory = asset, time.time() if since is None else since, 0
+        self._unit = self.at = self.values = ""
         self._left = TimeLeft()
 
     def look(self) -> None:
         """Take what the stream has had since the last look."""
         for event in status.read(self._stream, self._after):
             self._after = event["offset"]
-            if event["kind"] in ("epoch", "step"):
-                self._note(event["kind"], event)
-            elif event["kind"] == "gauge":
-                self._memory = int(event.get("values", event).get("memory_bytes", 0))
+            self.take(event)
+
+    def take(self, event: Mapping[str, Any]) -> None:
+        """Take one event of the stream."""
+        if event["kind"] in ("epoch", "step"):
+            self._note(event["kind"], event)
+        elif event["kind"] == "gauge":
+            self.memory = int(event.get("values", event).get("memory_bytes", 0))
 
     def _note(self, unit: str, event: Mapping[str, Any]) -> None:
         if event["asset"] != self.asset:
@@ -51,8 +55,8 @@ class Pace:
         number = float(event[unit])
         total = self._epochs.get(self.asset) if unit == "epoch" else event.get("of")
         if unit == "epoch" or total or not self._unit:
-            self._at = f"{unit} {number:g}{f'/{total}' if total else ''}"
-            self._values = numbers(event.get("metrics", event.get("values", {})))
+            self.at = f"{unit} {number:g}{f'/{total}' if total else ''}"
+            self.values = numbers(event.get("metrics", event.get("values", {})))
         if total and unit != self._unit:
             self._unit, self._left = unit, TimeLeft()
         if unit == self._unit:
@@ -67,12 +71,12 @@ class Pace:
         """Returns the line at the bottom; a narrow terminal cuts off its end, hence the order."""
         if not self.asset:
             return "..."
-        left, memory = self.left_s(), self._memory or resident_below(os.getpid())
-        parts = [self.asset, self._at, duration(max(0.0, time.time() - self._since))]
+        left, memory = self.left_s(), self.memory or resident_below(os.getpid())
+        parts = [self.asset, self.at, duration(max(0.0, time.time() - self._since))]
         parts += [f"ETA {duration(left)}"] if left is not None else []
         parts += [size_text(memory)] if memory else []
         # the loss first, whatever the order in which a payload reports
-        parts += sorted(self._values.split(), key=lambda value: not value.startswith("loss="))
+        parts += sorted(self.values.split(), key=lambda value: not value.startswith("loss="))
         return "  ".join(filter(None, parts))
 
 

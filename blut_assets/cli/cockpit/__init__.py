@@ -1,0 +1,1 @@
+"""The cockpit, `blut tui`: what the commands tell, live in a terminal and by keys."""

@@ -1,0 +1,345 @@
+"""Is the cockpit on the screen: keys, one board of lines, and a sentence below it."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.app import App, ComposeResult
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from blut_assets.cli.cockpit import cancelling
+from blut_assets.cli.cockpit.drawing import BAD, GOOD, HEAD, WAITS, Entry, cut, speaks_braille, wrapped
+from blut_assets.cli.cockpit.panes import PANES, Rows, filtered
+from blut_assets.cli.cockpit.reader import Found, Reader, Wanted
+from blut_assets.terminal.output import counted
+
+TICK_S = 1.0
+CHOSEN, UNCHOSEN = "> ", "  "
+STYLES = {
+    GOOD: Style(color="green"),
+    BAD: Style(color="red"),
+    WAITS: Style(color="yellow"),
+    HEAD: Style(bold=True),
+}
+"""Of the sixteen colours, as the terminal has them."""
+HERE = Style(reverse=True)
+AROUND = 4
+"""Lines that are no rows: title, columns, sentence, keys."""
+HINT = "J jobs  L log  V verdicts  Y system  / filter  c cancel  ? keys  q quit"
+HELD_S = 10.0
+"""Seconds for which what a key has done is told, whatever is read meanwhile."""
+AGES_S = 10
+"""Seconds after which ages are told anew where nothing else has changed."""
+
+
+class Read(Message):
+    """Says that the reader has found something."""
+
+    def __init__(self, found: Found) -> None:
+        super().__init__()
+        self.found = found
+
+
+class Ended(Message):
+    """Says what became of a run that was to be cancelled."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__()
+        self.said = said
+
+
+class Board(Widget):
+    """Shows lines; only those on the screen are drawn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: list[tuple[str, Style]] = []
+
+    def show(self, lines: list[tuple[str, Style]]) -> None:
+        """Show other lines, if they are others."""
+        if lines != self._lines:
+            self._lines = lines
+            self.refresh()
+
+    def text(self) -> list[str]:
+        """Returns the lines without their styles."""
+        return [line for line, _ in self._lines]
+
+    def render_line(self, y: int) -> Strip:
+        """Returns a line of the widget."""
+        text, style = self._lines[y] if y < len(self._lines) else ("", Style())
+        return Strip([Segment(text, style)]).adjust_cell_length(self.size.width, style)
+
+
+class Cockpit(App[None]):
+    """Shows one view at a time of what the reader has read; it waits for nothing."""
+
+    CSS = "Screen { background: ansi_default; color: ansi_default; } Board { width: 100%; height: 100%; }"
+    ENABLE_COMMAND_PALETTE = False
+
+    def __init__(self, pane: str = "J", clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin with a view."""
+        super().__init__(ansi_color=True)
+        self.animation_level = "none"
+        self.pane, self.run_id, self.events, self._back = pane, "", False, list[str]()
+        self.reader, self.board = Reader(lambda found: self._hand(Read(found))), Board()
+        self._braille, self._clock = speaks_braille(os.environ), clock
+        self._rows: dict[str, Rows] = {}
+        self._shown: list[Entry] = []
+        self._cursor, self._top, self._follows = "", 0, True
+        self._filter, self._typing = "", False
+        self._entries: list[Entry] = []
+        self._entries_of: tuple[object, ...] = ()
+        self._held_until = 0.0
+        self._said, self._asked_until, self._doomed, self._ending = "", 0.0, ("", ""), 0.0
+        self._read_at, self._anew = 0.0, False
+
+    def _hand(self, message: Message) -> None:
+        with contextlib.suppress(Exception):  # the screen may be gone by now
+            self.post_message(message)
+
+    def compose(self) -> ComposeResult:
+        """Yields the board."""
+        yield self.board
+
+    def on_mount(self) -> None:
+        """Draw the frame first, and then begin to load what takes a second or more."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
+                loop.add_signal_handler(number, self.exit)
+        self._draw()
+        self.call_after_refresh(self._begin)
+        self.set_interval(TICK_S, self._tick)
+
+    def _begin(self) -> None:
+        self.reader.start()
+        self._ask()
+
+    def _ask(self) -> None:
+        if self.reader.ask(Wanted(self.pane, self.run_id, self.events, self._anew)):
+            self._anew = False
+
+    def _tick(self) -> None:
+        if self._asked_until and self._clock() > self._asked_until:
+            self._asked_until = 0.0
+            self._say("not cancelled: Enter did not come within 3 s")
+        if self._ending:
+            waits = self._clock() - self._ending
+            self._say(f"run {self._doomed[0][:8]} is ending, with time for its checkpoint: {waits:.0f} s")
+        self._ask()
+        self._draw()
+
+    def on_read(self, message: Read) -> None:
+        """Take what the reader has handed over."""
+        self.take(message.found)
+
+    def take(self, found: Found) -> None:
+        """Show what was read, also of a view that was left meanwhile."""
+        wanted = found.wanted
+        if found.rows is not None:
+            self._rows[wanted.pane] = found.rows
+        if wanted.pane == self.pane:
+            self._read_at = found.at
+            if self._clock() > self._held_until and not self._asked_until:
+                self._said = found.said or (self._said if found.rows is None else "")
+        if (wanted.pane, wanted.run, wanted.events) != (self.pane, self.run_id, self.events):
+            self._ask()
+        self._draw()
+
+    def on_ended(self, message: Ended) -> None:
+        """Take what became of a run."""
+        self._ending = 0.0
+        self._say(message.said)
+        self._draw()
+
+    def _say(self, text: str) -> None:
+        self._said, self._held_until = text, self._clock() + HELD_S
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Draw to the new size."""
+        self._draw()
+
+    def _draw(self) -> None:
+        width, height = self.size.width, self.size.height
+        if width <= len(CHOSEN) or not height:
+            return
+        pane, inner = PANES[self.pane], width - len(CHOSEN)
+        rows = self._rows.get(self.pane)
+        of = (self.pane, id(rows), inner, int(time.time()) // AGES_S)
+        if of != self._entries_of:
+            self._entries, self._entries_of = pane.draw(rows or [], inner, self._braille), of
+        self._shown = filtered(self._entries, self._filter)
+        below = wrapped(self._sentence(), width)[: max(1, height - AROUND)]
+        room = max(1, height - AROUND + 1 - len(below))
+        self._place(room)
+        body = self._body()
+        if not body:
+            body = [(cut(UNCHOSEN + self._nothing(rows, pane.nothing), width), Style())]
+        body = body[self._top : self._top + room]
+        body += [("", Style())] * (room - len(body))
+        title = f"blut {pane.key} {pane.title}"
+        title += f"  run {self._run_shown()[:8]}" if self.pane == "L" else ""
+        title += (
+            f"  filter: {self._filter}{'_' if self._typing else ''}" if self._filter or self._typing else ""
+        )
+        head = cut(UNCHOSEN + pane.head(inner), width).rstrip()
+        lines = [(cut(title, width), STYLES[HEAD]), (head, STYLES[HEAD]), *body]
+        lines += [*((line, Style()) for line in below), (cut(HINT, width), STYLES[HEAD])]
+        self.board.show(lines[:height] if height >= AROUND else lines[-height:])
+
+    def _nothing(self, rows: Rows | None, words: str) -> str:
+        if rows is None:
+            return "not read" if self._said else "reading ..."
+        return f"nothing contains {self._filter!r}" if self._filter and rows else words
+
+    def _run_shown(self) -> str:
+        return self.run_id or next((one.run for one in self._shown), "")
+
+    def _sentence(self) -> str:
+        if late := self.reader.late_s():
+            return f"still reading after {late:.0f} s, which a locked database makes; this is of before"
+        if self._said:
+            return self._said
+        read = time.strftime("%H:%M:%S", time.localtime(self._read_at)) if self._read_at else ""
+        return f"{counted(len(self._shown), 'row')}, looked at {read}" if read else "loading Dagster ..."
+
+    def _body(self) -> list[tuple[str, Style]]:
+        found: list[tuple[str, Style]] = []
+        for one in self._shown:
+            chosen = one.key == self._cursor
+            style = HERE if chosen else STYLES.get(one.tone, Style())
+            mark = CHOSEN if chosen else UNCHOSEN
+            found += [((mark if not n else UNCHOSEN) + line, style) for n, line in enumerate(one.lines)]
+        return found
+
+    def _place(self, room: int) -> None:
+        """Keep the cursor on its row, and its row on the screen."""
+        if not self._shown:
+            self._top = 0
+            return
+        if self.pane == "L" and self._follows:
+            self._cursor = self._shown[-1].key
+        at = self._at()
+        self._cursor = self._shown[at].key
+        first = sum(len(one.lines) for one in self._shown[:at])
+        last = first + len(self._shown[at].lines)
+        self._top = min(self._top, first)
+        self._top = max(self._top, min(first, last - room))
+
+    def _at(self) -> int:
+        return next((n for n, one in enumerate(self._shown) if one.key == self._cursor), 0)
+
+    def _move(self, rows: int) -> None:
+        if self._shown:
+            at = min(len(self._shown) - 1, max(0, self._at() + rows))
+            self._cursor, self._follows = self._shown[at].key, at == len(self._shown) - 1
+
+    def on_key(self, event: events.Key) -> None:
+        """Do what a key means."""
+        event.stop()
+        event.prevent_default()
+        key, letter = event.key, event.character if event.is_printable else None
+        if self._asked_until:
+            self._confirm(key)
+        elif self._typing:
+            self._type(key, letter)
+        elif key in ("q", "ctrl+c", "ctrl+q"):
+            self.exit()
+        elif letter and letter in PANES:
+            self._open(letter)
+        else:
+            self._do(key, letter)
+        self._draw()
+
+    def _do(self, key: str, letter: str | None) -> None:
+        page = max(1, self.size.height - AROUND)
+        moves = {"up": -1, "down": 1, "pageup": -page, "pagedown": page, "home": -(10**6), "end": 10**6}
+        moves |= {"k": -1, "j": 1}
+        if key in moves:
+            self._move(moves[key])
+        elif key == "enter":
+            self._enter()
+        elif key == "escape":
+            self._leave()
+        elif letter == "/":
+            self._typing = True
+        elif letter == "c":
+            self._ask_to_cancel()
+        elif letter == "e" and self.pane == "L":
+            self.events = not self.events
+            self._rows.pop("L", None)
+            self._ask()
+        elif letter == "r":
+            self._anew = True
+            self._ask()
+
+    def _type(self, key: str, letter: str | None) -> None:
+        if key == "escape":
+            self._filter, self._typing = "", False
+        elif key == "enter":
+            self._typing = False
+        elif key in ("backspace", "ctrl+h"):
+            self._filter = self._filter[:-1]
+        elif letter:
+            self._filter += letter
+
+    def _open(self, pane: str) -> None:
+        chosen = self._shown[self._at()].run if self._shown else ""
+        if pane == "L" and self.pane != "L":
+            self._choose_run(chosen)
+        if pane != self.pane:
+            self._back.append(self.pane)
+        self._turn(pane)
+
+    def _choose_run(self, run: str) -> None:
+        if run != self.run_id:
+            self._rows.pop("L", None)
+        self.run_id, self._follows = run, True
+
+    def _turn(self, pane: str) -> None:
+        self.pane, self._cursor, self._top, self._filter = pane, "", 0, ""
+        self._said, self._held_until = "", 0.0
+        self._ask()
+
+    def _enter(self) -> None:
+        if self.pane == "L" or not self._shown:
+            return
+        if self._shown[self._at()].run:
+            self._open("L")
+        else:
+            self._say("no run is behind this row; `blut sweep show ID` tells of a sweep")
+
+    def _leave(self) -> None:
+        if self._filter:
+            self._filter = ""
+        elif self._back:
+            self._turn(self._back.pop())
+
+    def _ask_to_cancel(self) -> None:
+        if self._ending:
+            return
+        chosen = self._shown[self._at()].run if self._shown and self.pane == "J" else ""
+        row = next((one for one in self._rows.get("J", []) if one["id"] == chosen), None)
+        if row is None or row["live"] is None:
+            self._say("nothing to cancel: choose a run at work among the jobs (J)")
+            return
+        self._doomed, self._asked_until = (row["id"], row["state"]), self._clock() + cancelling.WITHIN_S
+        self._say(f"{cancelling.lost(row, time.time())}. Enter within 3 s does it")
+
+    def _confirm(self, key: str) -> None:
+        in_time, self._asked_until = self._clock() <= self._asked_until, 0.0
+        if key != "enter" or not in_time:
+            self._say("not cancelled")
+            return
+        self._ending = self._clock()
+        self._say(f"run {self._doomed[0][:8]} is ending, with time for its checkpoint")
+        cancelling.cancel(*self._doomed, lambda said: self._hand(Ended(said)))

@@ -1,0 +1,146 @@
+"""Reads for the cockpit, in a thread of its own: the screen waits for no import, no lock and no database."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blut_assets.cli.cockpit.panes import PANES, Rows, Seen
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+LIMIT_S = 5.0
+"""Seconds after which a look that has not ended is told of; what was there before stays on the screen."""
+RELEVANT = ("history/*.db", "history/*.db-wal", "history/runs/index.db*", "alive")
+"""Files of an instance of which one changes whenever a run does."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Says what is to be read: a view, the run that it is about, whether a log is the run's own stream."""
+
+    pane: str
+    run: str = ""
+    events: bool = False
+    anew: bool = False
+    """Read it whatever has changed, and look again for what is looked for once."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Holds what a look has found: rows, or a sentence that says why there are none.
+
+    ``rows`` is None where nothing has changed since, or nothing could be read.
+    """
+
+    wanted: Wanted
+    rows: Rows | None
+    said: str = ""
+    at: float = 0.0
+
+
+class Reader:
+    """Does one look at a time, and hands over what it finds, from its own thread."""
+
+    def __init__(self, tell: Callable[[Found], object]) -> None:
+        """Take whom to tell. Nothing is loaded before `start`."""
+        self._tell = tell
+        self._asked: queue.SimpleQueue[Wanted] = queue.SimpleQueue()
+        self._instance: dg.DagsterInstance | None = None
+        self._seen, self._before = Seen(), (Wanted(""), ())
+        self._begun: float | None = None
+
+    def start(self) -> None:
+        """Begin to load Dagster, and then to read. The thread ends with the process."""
+        threading.Thread(target=self._serve, name="blut-cockpit", daemon=True).start()
+
+    def ask(self, wanted: Wanted) -> bool:
+        """Order a look, unless one goes on; says whether it did."""
+        if self._begun is not None:
+            return False
+        self._begun = time.monotonic()
+        self._asked.put(wanted)
+        return True
+
+    def late_s(self) -> float:
+        """Returns for how many seconds a look goes on that should have ended; 0 if none does."""
+        begun = self._begun
+        seconds = 0.0 if begun is None else time.monotonic() - begun
+        return seconds if seconds > LIMIT_S else 0.0
+
+    def _serve(self) -> None:
+        while True:
+            wanted = self._asked.get()
+            found = self.look(wanted)
+            self._begun = None
+            self._tell(found)
+
+    def look(self, wanted: Wanted) -> Found:
+        """Read a view now, in this thread, if a file has changed since the last time."""
+        try:
+            return self._look(wanted)
+        except (Exception, SystemExit) as error:  # whatever it is, it is told and looked at again
+            self._before = (Wanted(""), ())
+            return Found(wanted, None, sentence(error), time.time())
+
+    def _look(self, wanted: Wanted) -> Found:
+        from blut_assets.own_packages import scaffolded
+        from blut_resources.instance.home import find_home, not_born
+        from blut_resources.instance.instance import open_instance
+
+        if self._instance is None and scaffolded():
+            import blut_assets.definitions  # noqa: F401  # what the project gives of a deployment counts
+        stamp = self._stamp(find_home(), wanted)
+        if wanted.anew:
+            self._seen.findings, self._seen.ended = [], {}
+        elif stamp and not self._seen.partly and (wanted, stamp) == self._before:
+            return Found(wanted, None, at=time.time())
+        born = bool(stamp) and any(stamp)
+        if self._instance is None or not born:
+            self._instance = open_instance(write=False)
+        self._seen.partly = False
+        rows = PANES[wanted.pane].read(self._instance, self._seen, wanted.run, wanted.events)
+        self._before = (wanted, stamp)
+        return Found(wanted, rows, not_born(find_home()), time.time())
+
+    def _stamp(self, home: Path, wanted: Wanted) -> tuple[Any, ...]:
+        """Returns what changes with the files that a view is made of; empty where that cannot be told."""
+        from blut_resources.instance.database import named
+        from blut_resources.leases.place import named_place
+
+        if named(home).address is not None:  # the history is on a server
+            return ()
+        runs = {*self._seen.live, *([wanted.run] if wanted.run else [])}
+        paths = [path for pattern in RELEVANT for path in sorted(home.glob(pattern))]
+        paths += [
+            path for run in sorted(runs) for path in sorted((home / "runs" / run).glob("status*.jsonl"))
+        ]
+        paths += [
+            path for run in sorted(runs) for path in sorted((home / "history" / "runs").glob(f"{run}.db*"))
+        ]
+        return tuple(_times(path) for path in [*paths, named_place()])
+
+
+def _times(path: Path) -> tuple[str, int, int] | None:
+    try:
+        there = path.stat()
+    except OSError:
+        return None
+    return str(path), there.st_mtime_ns, there.st_size
+
+
+def sentence(error: BaseException) -> str:
+    """Returns an error in a sentence, with the remedy where one is known."""
+    from blut_resources.instance.damage import explained, is_of_database
+    from blut_resources.instance.home import find_home
+
+    if is_of_database(error):
+        return str(explained(find_home(), error))
+    known = isinstance(error, LookupError) or type(error).__module__.startswith(
+        ("blut_", "sensors", "cookbooks")
+    )
+    return str(error) if known and str(error) else f"{type(error).__name__}: {error}"

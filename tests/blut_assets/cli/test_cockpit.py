@@ -1,0 +1,376 @@
+"""The cockpit over an instance with real runs: it says what the commands say, and waits for nothing."""
+
+import asyncio
+import json
+import os
+import pty
+import re
+import signal
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import dagster as dg
+import pytest
+from typer.testing import CliRunner, Result
+
+from blut_assets.cli import _words
+from blut_assets.cli.app import app
+from blut_assets.cli.cockpit import drawing
+from blut_assets.cli.cockpit.board import Cockpit
+from blut_assets.cli.cockpit.check import _faults
+from blut_assets.cli.cockpit.panes import Jobs
+from blut_assets.cli.cockpit.reader import Found, Reader, Wanted
+from tests.conftest import REPOSITORY
+from tests.contained import cookbook
+from tests.e2e.box import BLUT
+from tests.e2e.scene import Scene, until
+
+DRAWN = """\
+blut J jobs
+  id       state       recipe               progress
+> ID       started     contained            contained/trained epoch=1 loss=0.5
+      epoch 1/6  for TIME  loss 0.5 ^_  ETA TIME  holds SIZE and 1 CPU
+  ID       failure     contained
+      contained/trained: tests.payloads.trains: exit status 3
+"""
+VARIES = (
+    (r"\b[0-9a-f]{8}\b", "ID      "),
+    (r"for [\d.:]+( s)?", "for TIME"),
+    (r"ETA (passed|[\d.:]+( s)?)", "ETA TIME"),
+    (r"  memory [\d.]+ \w+", ""),
+    (r"[\d.]+ MiB", "SIZE"),
+)
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """A run that failed, and one that waits behind its second epoch."""
+    scene = Scene(tmp_path_factory.mktemp("cockpit") / "scene")
+    scene.behave(exit=3)
+    assert scene.blut("recipe", "run", "contained", "--set", "epochs=3").returncode == 1
+    at_work(scene, 6)
+    yield scene
+    scene.close()
+
+
+def at_work(scene: Scene, epochs: int) -> Any:
+    """Start a training that waits behind its second epoch; returns its process."""
+    scene.behave(gate=str(scene.root / "gate"), gate_at=1)
+    process = scene.start(scene.recipe(epochs=epochs))
+    planned, reached = f'"epochs":{epochs},', '"kind":"epoch","asset":"contained/trained","epoch":1'
+    until(lambda: any(planned in (t := path.read_text()) and reached in t for path in streams_of(scene)))
+    return process
+
+
+def streams_of(scene: Scene) -> list[Path]:
+    return [*(scene.home / "runs").glob("*/status.jsonl")]
+
+
+@pytest.fixture
+def blut(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Give a command in this process, in the environment of the scene."""
+    for name, value in scene.env.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("LC_ALL", "C")
+    monkeypatch.setattr(
+        "blut_assets.definitions.discovered", SimpleNamespace(cookbooks=[cookbook()], left_out={})
+    )
+    return lambda *words: CliRunner().invoke(app, list(words), prog_name="blut")
+
+
+def same(drawn: list[str]) -> str:
+    text = "\n".join(line.rstrip() for line in drawn)
+    for pattern, name in VARIES:
+        text = re.sub(pattern, name, text)
+    return text
+
+
+def test_each_view_is_what_its_command_prints(scene: Scene, blut: Callable[..., Result]) -> None:
+    def printed(*words: str) -> list[dict[str, Any]]:
+        return json.loads(blut(*words, "--json").stdout)
+
+    def read(pane: str, run: str = "", events: bool = False) -> list[dict[str, Any]]:
+        rows = Reader(print).look(Wanted(pane, run, events)).rows
+        assert rows
+        return rows
+
+    jobs = read("J")
+    assert [{k: v for k, v in row.items() if k != "live"} for row in jobs] == printed("jobs")
+    assert [row["state"] for row in jobs] == ["started", "failure"]
+    for options, events in (((), False), (("--events",), True)):
+        lines = blut("log", jobs[1]["id"], "--json", *options).stdout.splitlines()
+        assert [{k: v for k, v in row.items() if k != "run"} for row in read("L", jobs[1]["id"], events)] == [
+            json.loads(line) for line in lines
+        ]
+    assert read("V") == printed("results")
+    system = read("Y")
+    held = [row for row in system if "about" not in row]
+    assert [(row["state"], row["asset"], row["run"]) for row in held] == [
+        ("holds", "contained/trained", jobs[0]["id"])
+    ]
+    findings = [(row["about"], row["state"]) for row in system if "about" in row]
+    assert findings == [(row["about"], row["state"]) for row in printed("doctor")]
+
+
+def test_check_draws_each_view_and_says_what_is_wrong(blut: Callable[..., Result], tmp_path: Path) -> None:
+    done = blut("tui", "--check", "--view", "J")
+    assert done.exit_code == 0, done.stderr
+    *drawn, ruler = done.stdout.splitlines()
+    assert same(drawn).startswith(DRAWN) and ruler == "-" * 80
+    assert len(drawn) == 24 and max(map(len, drawn)) <= 80
+    every = blut("tui", "--check", "--size", "40x10")
+    assert every.exit_code == 0, every.stderr
+    assert len(every.stdout.splitlines()) == 5 * 11 and max(map(len, every.stdout.splitlines())) == 40
+    assert blut("tui", "--check", "--size", "wide").exit_code == 2
+    assert blut("tui", "--view", "Q").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        ("", "it is blank"),
+        ("x" * 81, "wider than 80 columns"),
+        ("epoch None of 3", "says None"),
+        ("fine", ""),
+    ],
+)
+def test_check_finds_the_faults_of_a_view(body: str, fault: str) -> None:
+    found = _faults(["blut J jobs", "", body, "1 row", "keys"], 80)
+    assert len(found) == bool(fault) and fault in "".join(found)
+
+
+def test_check_is_status_1_where_a_view_cannot_be_read(
+    blut: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(*_: object) -> None:
+        raise sqlite3.OperationalError("database is locked")
+
+    monkeypatch.setattr(Jobs, "read", locked)
+    done = blut("tui", "--check", "--view", "J")
+    assert done.exit_code == 1 and "database is locked; end the process that does" in done.stderr
+
+
+def test_what_has_not_changed_is_not_read_again(blut: Callable[..., Result]) -> None:
+    run = json.loads(blut("jobs", "--json").stdout)[-1]["id"]
+    reader = Reader(print)
+    assert reader.look(Wanted("L", run)).rows
+    assert reader.look(Wanted("L", run)).rows is None
+    assert reader.look(Wanted("L", run, anew=True)).rows
+
+
+def test_what_is_not_there_is_told(
+    blut: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    del blut
+    gone = Reader(print).look(Wanted("L", "0" * 32))
+    assert gone.rows is None and gone.said == "run 00000000 is not there any more: it was deleted"
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "nowhere"))
+    nobody = Reader(print)
+    found = nobody.look(Wanted("J"))
+    assert found.rows == [] and str(tmp_path / "nowhere") in found.said
+    assert "no run yet" in nobody.look(Wanted("L")).said
+    assert not (tmp_path / "nowhere").exists()
+
+
+class Keyed:
+    """A cockpit whose looks are given by the test, under keys."""
+
+    def __init__(self, found: dict[str, Found]) -> None:
+        self.now, self.found, self.asked = 100.0, found, list[Wanted]()
+        self.app = Cockpit(clock=lambda: self.now)
+        self.app.reader.start = lambda: None  # type: ignore[method-assign]
+        self.app.reader.ask = self._ask  # type: ignore[method-assign]
+
+    def _ask(self, wanted: Wanted) -> bool:
+        self.asked.append(wanted)
+        return True
+
+    async def press(self, pilot: Any, *keys: str) -> list[str]:
+        await pilot.press(*keys)
+        self.app.take(self.found[self.app.pane])
+        await pilot.pause()
+        return self.app.board.text()
+
+
+def test_keys_open_filter_go_back_and_resize(blut: Callable[..., Result]) -> None:
+    del blut
+    reader = Reader(print)
+    found = {"J": reader.look(Wanted("J"))}
+    run = found["J"].rows[1]["id"]  # type: ignore[index]
+    found["L"] = reader.look(Wanted("L", run))
+
+    async def use() -> None:
+        keyed = Keyed(found)
+        async with keyed.app.run_test(size=(80, 24)) as pilot:
+            assert "reading ..." in "\n".join(keyed.app.board.text())
+            lines = await keyed.press(pilot, "down")
+            assert lines[2].startswith("> ")
+            lines = await keyed.press(pilot, "down", "enter")
+            assert lines[0] == f"blut L log  run {run[:8]}" and "exit status 3" in "\n".join(lines)
+            lines = await keyed.press(pilot, "slash", "B", "e", "g", "enter")
+            assert lines[0].endswith("filter: Beg") and all(
+                "begins" in line for line in lines[2:-3] if line.strip()
+            )
+            lines = await keyed.press(pilot, "escape")
+            assert "filter" not in lines[0] and "exit status 3" in "\n".join(lines)
+            lines = await keyed.press(pilot, "escape")
+            assert lines[0] == "blut J jobs"
+            await pilot.resize_terminal(40, 10)
+            lines = await keyed.press(pilot, "up")
+            assert len(lines) == 10 and max(map(len, lines)) <= 40
+            lines = await keyed.press(pilot, "question_mark")
+            assert lines[0] == "blut ? keys"
+
+    found["?"] = reader.look(Wanted("?"))
+    asyncio.run(use())
+
+
+def test_a_run_is_cancelled_by_two_keys_within_the_time_and_not_otherwise(
+    scene: Scene, blut: Callable[..., Result]
+) -> None:
+    del blut
+    found = {"J": Reader(print).look(Wanted("J"))}
+    run = found["J"].rows[0]["id"]  # type: ignore[index]
+
+    def state() -> str:
+        with scene.instance() as instance:
+            return instance.get_run_by_id(run).status.value  # type: ignore[union-attr]
+
+    async def use() -> None:
+        keyed = Keyed(found)
+        async with keyed.app.run_test(size=(100, 24)) as pilot:
+            keyed.app.take(found["J"])
+            text = "\n".join(await keyed.press(pilot, "c"))
+            lost = rf"cancel {run[:8]} contained: contained/trained, epoch 1/6: [\d.:]+( s)? since its last\s"
+            assert re.search(lost, text), text
+            keyed.now += 3.1
+            assert "not cancelled" in "\n".join(await keyed.press(pilot, "enter"))
+            assert "not cancelled" in "\n".join(await keyed.press(pilot, "c", "down"))
+            assert state() == "STARTED"
+            keyed.now += 20
+            await keyed.press(pilot, "up", "c")
+            assert "is ending" in "\n".join(await keyed.press(pilot, "enter"))
+            ended = f"run {run[:8]} is cancelled"
+            while ended not in "\n".join(keyed.app.board.text()):
+                await asyncio.sleep(0.05)
+            assert state() == "CANCELED"
+            keyed.found = {"J": Reader(print).look(Wanted("J"))}
+            keyed.now += 20
+            await keyed.press(pilot, "home")
+            assert "nothing to cancel" in "\n".join(await keyed.press(pilot, "c"))
+
+    asyncio.run(asyncio.wait_for(use(), 180))
+
+
+def test_a_run_whose_process_is_gone_is_told_of_and_left_as_it_is(
+    scene: Scene, blut: Callable[..., Result]
+) -> None:
+    process = at_work(scene, 7)
+    (pid, *_) = scene.tree()
+    os.kill(scene.owner(pid), signal.SIGKILL)
+    process.wait()
+    found = Reader(print).look(Wanted("J"))
+    assert found.rows and found.rows[0]["live"]["gone"]
+    with scene.instance() as instance:
+        assert instance.get_runs(limit=1)[0].status is dg.DagsterRunStatus.STARTED
+    assert "its process is gone" in blut("tui", "--check", "--view", "J").stdout
+
+
+def on_terminal(
+    environment: dict[str, str], end: Callable[[int, subprocess.Popen[bytes]], object]
+) -> tuple[int, bytes]:
+    """Give `blut` alone on a terminal, and end it once it shows its keys; its status and what it wrote."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        BLUT,
+        cwd=REPOSITORY,
+        env=environment,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    written, ended = b"", False
+    while True:
+        try:
+            piece = os.read(ours, 65536)
+        except OSError:  # the terminal's other side is closed
+            break
+        written += piece
+        if b"q quit" in written and not ended:
+            ended = True
+            end(ours, process)
+    os.close(ours)
+    return process.wait(), written
+
+
+def terminal(**extra: str) -> dict[str, str]:
+    words = {name: value for name, value in os.environ.items() if name != "CI"}
+    return {**words, "COLUMNS": "80", "LINES": "24", **extra}
+
+
+def test_blut_alone_is_its_help_where_nobody_sits_at_a_terminal(home: Path) -> None:
+    piped = subprocess.run(
+        BLUT, cwd=REPOSITORY, env=terminal(TERM="xterm"), stdin=subprocess.DEVNULL, capture_output=True
+    )
+    assert b"Usage: blut" in piped.stdout + piped.stderr and piped.returncode == 2
+    status, written = on_terminal(terminal(TERM="dumb"), lambda *_: None)
+    assert (status, written.replace(b"\r\n", b"\n")) == (piped.returncode, piped.stdout + piped.stderr)
+    assert b"\x1b" not in written
+    refused = CliRunner().invoke(app, ["tui"], prog_name="blut")
+    said = "blut tui needs a terminal; `blut tui --check` prints its views\n"
+    assert (refused.exit_code, refused.stderr) == (1, said)
+
+
+@pytest.mark.parametrize(
+    ("variables", "words", "piped"),
+    [
+        ({"TERM": "xterm"}, ["tui"], ""),
+        ({"TERM": "xterm", "CI": "1"}, None, ""),
+        ({"TERM": "dumb"}, None, ""),
+        ({"TERM": ""}, None, ""),
+        *(({"TERM": "xterm"}, None, name) for name in ("stdin", "stdout", "stderr")),
+    ],
+)
+def test_the_cockpit_is_for_terminals(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], words: list[str] | None, piped: str
+) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    for name in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(f"sys.{name}", SimpleNamespace(isatty=lambda name=name: name != piped))
+    monkeypatch.setattr("sys.argv", ["blut"])
+    assert _words() == words
+    monkeypatch.setattr("sys.argv", ["blut", "jobs"])
+    assert _words() is None
+
+
+@pytest.mark.parametrize(
+    "end",
+    [lambda ours, _: os.write(ours, b"q"), lambda _, process: process.send_signal(signal.SIGHUP)],
+    ids=["q", "hung up"],
+)
+def test_blut_alone_is_the_cockpit_on_a_terminal_and_leaves_it_as_it_was(home: Path, end: Any) -> None:
+    status, written = on_terminal(terminal(TERM="xterm"), end)
+    assert status == 0 and b"blut J jobs" in written
+    assert written.rindex(b"\x1b[?1049l") > written.index(b"\x1b[?1049h")
+    assert b"Traceback" not in written
+
+
+def test_a_curve_and_a_bar_are_text() -> None:
+    assert drawing.sparkline([3, 2, 1, 0], 10, braille=False) == "^-._"
+    assert drawing.sparkline([0, 3], 10, braille=True) == chr(0x2800 + 0x40 + 0x08)
+    assert drawing.sparkline([1.0] * 50, 5, braille=False) == "_" * 5
+    assert (
+        drawing.bar(3, 4, 8) == "[######--]" and drawing.bar(9, 4, 4) == "[####]" and drawing.bar(1, 0) == ""
+    )
+    assert drawing.cut("\x1b[31mred", 20) == "\\x1b[31mred" and drawing.cut("abcdef", 4) == "abc~"
+    assert drawing.speaks_braille({"LANG": "en_GB.UTF-8", "TERM": "xterm"})
+    assert not drawing.speaks_braille({"LANG": "en_GB.UTF-8", "LC_ALL": "C", "TERM": "xterm"})
+    assert not drawing.speaks_braille({"LANG": "C.UTF-8", "TERM": "linux"})
