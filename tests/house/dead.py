@@ -37,7 +37,14 @@ CALLED_ELSEWHERE: Mapping[str, tuple[str, ...]] = {
         *("num_nodes_waiting", "get_run_id", "shutdown", "_monitor_workers", "_record_worker_events"),
     ),
     "MNE calls one, its users the other": ("_read_segment_file", "read_raw_lqc"),
-    "Textual calls them": ("render_line", "on_mount", "on_read", "on_ended", "on_resize", "on_key"),
+    "Textual calls them": (
+        "render_line",
+        "on_mount",
+        "on_look_done",
+        "on_cancel_done",
+        "on_resize",
+        "on_key",
+    ),
     "transformers and TRL call them": (
         *("compute_loss", "_prepare_dataset", "on_epoch_begin", "on_epoch_end", "on_log"),
         *("on_save", "on_step_end", "on_train_begin"),

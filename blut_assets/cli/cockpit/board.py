@@ -16,9 +16,9 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from blut_assets.cli.cockpit import cancelling
-from blut_assets.cli.cockpit.drawing import BAD, GOOD, HEAD, WAITS, Entry, cut, speaks_braille, wrapped
+from blut_assets.cli.cockpit.drawing import BAD, GOOD, HEAD, WAITS, DrawnRow, cut, speaks_braille, wrapped
 from blut_assets.cli.cockpit.panes import PANES, Rows, filtered
-from blut_assets.cli.cockpit.reader import Found, Reader, Wanted
+from blut_assets.cli.cockpit.reader import CockpitReader, Look, LookWanted
 from blut_assets.terminal.output import counted
 
 TICK_S = 1.0
@@ -40,15 +40,15 @@ AGES_S = 10
 """Seconds after which ages are told anew where nothing else has changed."""
 
 
-class Read(Message):
+class LookDone(Message):
     """Says that the reader has found something."""
 
-    def __init__(self, found: Found) -> None:
+    def __init__(self, found: Look) -> None:
         super().__init__()
         self.found = found
 
 
-class Ended(Message):
+class CancelDone(Message):
     """Says what became of a run that was to be cancelled."""
 
     def __init__(self, said: str) -> None:
@@ -56,7 +56,7 @@ class Ended(Message):
         self.said = said
 
 
-class Board(Widget):
+class CockpitBoard(Widget):
     """Shows lines; only those on the screen are drawn."""
 
     def __init__(self) -> None:
@@ -90,13 +90,13 @@ class Cockpit(App[None]):
         super().__init__(ansi_color=True)
         self.animation_level = "none"
         self.pane, self.run_id, self.events, self._back = pane, "", False, list[str]()
-        self.reader, self.board = Reader(lambda found: self._hand(Read(found))), Board()
+        self.reader, self.board = CockpitReader(lambda found: self._hand(LookDone(found))), CockpitBoard()
         self._braille, self._clock = speaks_braille(os.environ), clock
         self._rows: dict[str, Rows] = {}
-        self._shown: list[Entry] = []
+        self._shown: list[DrawnRow] = []
         self._cursor, self._top, self._follows = "", 0, True
         self._filter, self._typing = "", False
-        self._entries: list[Entry] = []
+        self._entries: list[DrawnRow] = []
         self._entries_of: tuple[object, ...] = ()
         self._held_until = 0.0
         self._said, self._asked_until, self._doomed, self._ending = "", 0.0, ("", ""), 0.0
@@ -125,7 +125,7 @@ class Cockpit(App[None]):
         self._ask()
 
     def _ask(self) -> None:
-        if self.reader.ask(Wanted(self.pane, self.run_id, self.events, self._anew)):
+        if self.reader.ask(LookWanted(self.pane, self.run_id, self.events, self._anew)):
             self._anew = False
 
     def _tick(self) -> None:
@@ -138,11 +138,11 @@ class Cockpit(App[None]):
         self._ask()
         self._draw()
 
-    def on_read(self, message: Read) -> None:
+    def on_look_done(self, message: LookDone) -> None:
         """Take what the reader has handed over."""
         self.take(message.found)
 
-    def take(self, found: Found) -> None:
+    def take(self, found: Look) -> None:
         """Show what was read, also of a view that was left meanwhile."""
         wanted = found.wanted
         if found.rows is not None:
@@ -155,7 +155,7 @@ class Cockpit(App[None]):
             self._ask()
         self._draw()
 
-    def on_ended(self, message: Ended) -> None:
+    def on_cancel_done(self, message: CancelDone) -> None:
         """Take what became of a run."""
         self._ending = 0.0
         self._say(message.said)
@@ -342,4 +342,4 @@ class Cockpit(App[None]):
             return
         self._ending = self._clock()
         self._say(f"run {self._doomed[0][:8]} is ending, with time for its checkpoint")
-        cancelling.cancel(*self._doomed, lambda said: self._hand(Ended(said)))
+        cancelling.cancel(*self._doomed, lambda said: self._hand(CancelDone(said)))

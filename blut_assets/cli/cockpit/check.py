@@ -6,7 +6,7 @@ from rich.cells import cell_len
 
 from blut_assets.cli.cockpit.board import Cockpit
 from blut_assets.cli.cockpit.panes import PANES
-from blut_assets.cli.cockpit.reader import Reader, Wanted
+from blut_assets.cli.cockpit.reader import CockpitReader, LookWanted
 
 SAYS_NONE = "None"
 
@@ -21,9 +21,9 @@ def check(panes: list[str], size: tuple[int, int]) -> tuple[list[str], list[str]
 
 async def _check(panes: list[str], size: tuple[int, int]) -> tuple[list[str], list[str]]:
     lines, faults = list[str](), list[str]()
-    reader = Reader(lambda found: None)
+    reader = CockpitReader(lambda found: None)
     for name in panes:
-        found = reader.look(Wanted(name))
+        found = reader.look(LookWanted(name))
         app = Cockpit(name)
         app.reader = _Still()
         async with app.run_test(size=size) as pilot:
@@ -37,7 +37,7 @@ async def _check(panes: list[str], size: tuple[int, int]) -> tuple[list[str], li
     return lines, faults
 
 
-class _Still(Reader):
+class _Still(CockpitReader):
     """Reads nothing: what is drawn was read before."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class _Still(Reader):
     def start(self) -> None:
         """Begin nothing."""
 
-    def ask(self, wanted: Wanted) -> bool:
+    def ask(self, wanted: LookWanted) -> bool:
         """Take no order."""
         return False
 

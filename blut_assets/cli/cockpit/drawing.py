@@ -26,7 +26,7 @@ TONES = {
 
 
 @dataclass(frozen=True)
-class Entry:
+class DrawnRow:
     """Holds what is drawn of one row: its lines, which are one to the cursor.
 
     Attributes:

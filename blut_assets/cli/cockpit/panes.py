@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blut_assets.cli.cockpit.drawing import BAD, HEAD, Entry, bar, cut, sparkline, table, tone_of, wrapped
+from blut_assets.cli.cockpit.drawing import BAD, HEAD, DrawnRow, bar, cut, sparkline, table, tone_of, wrapped
 from blut_assets.cli.cockpit.drawing import words as text_of
 from blut_assets.terminal.output import LineTimes, ago, duration, numbers
 from blut_resources.machine.memory import size_text
@@ -15,7 +15,7 @@ from blut_resources.machine.memory import size_text
 if TYPE_CHECKING:
     import dagster as dg
 
-    from blut_assets.cli.views.live import Live
+    from blut_assets.cli.views.live import LiveRun
     from blut_assets.cli.views.log import RunLog, RunStream
 
 MOST = 200
@@ -32,11 +32,11 @@ Rows = list[dict[str, Any]]
 
 
 @dataclass
-class Seen:
+class LooksBefore:
     """Keeps what earlier looks at one instance have found, so that the next reads only what is new."""
 
     ended: dict[str, dict[str, Any]] = field(default_factory=dict)
-    live: "dict[str, Live]" = field(default_factory=dict)
+    live: "dict[str, LiveRun]" = field(default_factory=dict)
     log: "tuple[str, bool, RunLog | RunStream] | None" = None
     events: Rows = field(default_factory=list)
     findings: Rows = field(default_factory=list)
@@ -44,13 +44,13 @@ class Seen:
     """Whether the last look has left some rows to the next."""
 
 
-class Jobs:
+class JobsView:
     """The runs, the newest first, with those at work as they go on: as `blut jobs`."""
 
     key, title = "J", "jobs"
     nothing = "no jobs: `blut recipe list` says what can be run"
 
-    def read(self, instance: "dg.DagsterInstance", seen: Seen, run: str, events: bool) -> Rows:
+    def read(self, instance: "dg.DagsterInstance", seen: LooksBefore, run: str, events: bool) -> Rows:
         """Returns the rows of `blut jobs`, and under ``live`` how far each run at work is."""
         import dagster as dg
 
@@ -71,7 +71,7 @@ class Jobs:
         """Returns the names of the columns."""
         return _job_line("id", "state", "recipe", "age", "took", "progress", width)
 
-    def draw(self, rows: Rows, width: int, braille: bool) -> list[Entry]:
+    def draw(self, rows: Rows, width: int, braille: bool) -> list[DrawnRow]:
         """Returns an entry for each row; a run at work has a second line."""
         found = []
         for row in rows:
@@ -81,19 +81,19 @@ class Jobs:
             lines = _job_lines(cells, text_of(row["progress"]), width)
             lines += _live_lines(row, width, braille) if row["live"] else []
             run = "" if "trials" in row else row["id"]
-            found.append(Entry(row["id"], tuple(lines), tone_of(row["state"]), run))
+            found.append(DrawnRow(row["id"], tuple(lines), tone_of(row["state"]), run))
         return found
 
 
-def _live(home: Path, seen: Seen, row: Mapping[str, Any]) -> dict[str, Any] | None:
+def _live(home: Path, seen: LooksBefore, row: Mapping[str, Any]) -> dict[str, Any] | None:
     """Returns how far a run is; None of one that has ended, and of a sweep."""
-    from blut_assets.cli.views.live import Live
+    from blut_assets.cli.views.live import LiveRun
     from blut_resources.machine import liveness
     from blut_resources.runs.files import status_path
 
     if row["id"] in seen.ended or "trials" in row:
         return None
-    one = seen.live.setdefault(row["id"], Live(status_path(home, row["id"])))
+    one = seen.live.setdefault(row["id"], LiveRun(status_path(home, row["id"])))
     mark = home / "alive" / row["id"]
     try:
         facts = one.facts()
@@ -139,13 +139,13 @@ def _live_lines(row: Mapping[str, Any], width: int, braille: bool) -> list[str]:
     return [f"    {line}" for line in wrapped("  ".join(filter(None, parts)), width - 4)]
 
 
-class Log:
+class LogView:
     """What happened in one run, followed: as `blut log`."""
 
     key, title = "L", "log"
     nothing = "nothing has happened in this run yet"
 
-    def read(self, instance: "dg.DagsterInstance", seen: Seen, run: str, events: bool) -> Rows:
+    def read(self, instance: "dg.DagsterInstance", seen: LooksBefore, run: str, events: bool) -> Rows:
         """Returns the newest events of a run, of the newest run where none is chosen, oldest first.
 
         Raises:
@@ -170,7 +170,7 @@ class Log:
         """Returns nothing: lines of a log have no columns."""
         return ""
 
-    def draw(self, rows: Rows, width: int, braille: bool) -> list[Entry]:
+    def draw(self, rows: Rows, width: int, braille: bool) -> list[DrawnRow]:
         """Returns an entry for each event, with its lines broken between words."""
         from blut_assets.cli.views.log import event_line
 
@@ -179,17 +179,17 @@ class Log:
             event = {name: value for name, value in row.items() if name != "run"}
             lines = wrapped(event_line(event, clock), width, "         ")
             tone = BAD if row["kind"] in ("error", "critical", "step_failure", "run_failure") else ""
-            found.append(Entry(f"{number} {row['t']}", tuple(lines), tone, row["run"]))
+            found.append(DrawnRow(f"{number} {row['t']}", tuple(lines), tone, row["run"]))
         return found
 
 
-class System:
+class SystemView:
     """Who holds this machine and who waits for it, and what `blut doctor` finds."""
 
     key, title = "Y", "system"
     nothing = "nothing was found"
 
-    def read(self, instance: "dg.DagsterInstance", seen: Seen, run: str, events: bool) -> Rows:
+    def read(self, instance: "dg.DagsterInstance", seen: LooksBefore, run: str, events: bool) -> Rows:
         """Returns the claims of now, and the findings of `blut doctor`, which are looked for once."""
         import logging
 
@@ -209,7 +209,7 @@ class System:
         """Returns the names of the columns."""
         return table([("state", 8)], "what", width)
 
-    def draw(self, rows: Rows, width: int, braille: bool) -> list[Entry]:
+    def draw(self, rows: Rows, width: int, braille: bool) -> list[DrawnRow]:
         """Returns an entry for each claim and for each finding."""
         found = []
         for row in rows:
@@ -222,17 +222,17 @@ class System:
             lines = wrapped(text, width - 9)
             state = f"{row['state']:8} "
             drawn = [f"{state if not n else ' ' * 9}{line}" for n, line in enumerate(lines)]
-            found.append(Entry(key, tuple(drawn), tone_of(row["state"]), run))
+            found.append(DrawnRow(key, tuple(drawn), tone_of(row["state"]), run))
         return found
 
 
-class Verdicts:
+class VerdictsView:
     """What the newest run of each recipe came to, and why not: as `blut results`."""
 
     key, title = "V", "verdicts"
     nothing = "no recipe has run here; `blut recipe list` says which there are"
 
-    def read(self, instance: "dg.DagsterInstance", seen: Seen, run: str, events: bool) -> Rows:
+    def read(self, instance: "dg.DagsterInstance", seen: LooksBefore, run: str, events: bool) -> Rows:
         """Returns the rows of `blut results` without ID."""
         from blut_assets.definitions import discovered
         from blut_assets.history.newest import newest
@@ -244,7 +244,7 @@ class Verdicts:
         """Returns the names of the columns."""
         return table([("run", 8), ("ended", 10), ("recipe", 24)], "name and figures, or why not", width)
 
-    def draw(self, rows: Rows, width: int, braille: bool) -> list[Entry]:
+    def draw(self, rows: Rows, width: int, braille: bool) -> list[DrawnRow]:
         """Returns an entry for each recipe; each reason why it gave no name has lines of its own."""
         found = []
         for row in rows:
@@ -254,12 +254,12 @@ class Verdicts:
             reasons = [line for why in row["why"].split("; ") if why for line in wrapped(why, width - 4)]
             lines = (first, *(f"    {line}" for line in reasons))
             found.append(
-                Entry(f"{row['recipe']} {row['partition']}", lines, tone_of(row["ended"]), row["run"])
+                DrawnRow(f"{row['recipe']} {row['partition']}", lines, tone_of(row["ended"]), row["run"])
             )
         return found
 
 
-class Keys:
+class KeysView:
     """The keys."""
 
     key, title = "?", "keys"
@@ -277,7 +277,7 @@ class Keys:
         "q        quit: no run ends by it",
     )
 
-    def read(self, instance: "dg.DagsterInstance", seen: Seen, run: str, events: bool) -> Rows:
+    def read(self, instance: "dg.DagsterInstance", seen: LooksBefore, run: str, events: bool) -> Rows:
         """Returns a row for each key."""
         return [{"told": told} for told in self.TOLD]
 
@@ -285,16 +285,18 @@ class Keys:
         """Returns nothing."""
         return ""
 
-    def draw(self, rows: Rows, width: int, braille: bool) -> list[Entry]:
+    def draw(self, rows: Rows, width: int, braille: bool) -> list[DrawnRow]:
         """Returns an entry for each key."""
-        return [Entry(row["told"], tuple(wrapped(row["told"], width, " " * 9)), HEAD) for row in rows]
+        return [DrawnRow(row["told"], tuple(wrapped(row["told"], width, " " * 9)), HEAD) for row in rows]
 
 
-Pane = Jobs | Log | System | Verdicts | Keys
-PANES: Mapping[str, Pane] = {one.key: one for one in (Jobs(), Log(), Verdicts(), System(), Keys())}
+Pane = JobsView | LogView | SystemView | VerdictsView | KeysView
+PANES: Mapping[str, Pane] = {
+    one.key: one for one in (JobsView(), LogView(), VerdictsView(), SystemView(), KeysView())
+}
 
 
-def filtered(entries: Sequence[Entry], wanted: str) -> list[Entry]:
+def filtered(entries: Sequence[DrawnRow], wanted: str) -> list[DrawnRow]:
     """Returns the entries that contain a text, whatever its case."""
     wanted = wanted.lower()
     return [one for one in entries if wanted in " ".join(one.lines).lower()]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blut_assets.cli.cockpit.panes import PANES, Rows, Seen
+from blut_assets.cli.cockpit.panes import PANES, LooksBefore, Rows
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -20,7 +20,7 @@ RELEVANT = ("history/*.db", "history/*.db-wal", "history/runs/index.db*", "alive
 
 
 @dataclass(frozen=True)
-class Wanted:
+class LookWanted:
     """Says what is to be read: a view, the run that it is about, whether a log is the run's own stream."""
 
     pane: str
@@ -31,34 +31,34 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Found:
+class Look:
     """Holds what a look has found: rows, or a sentence that says why there are none.
 
     ``rows`` is None where nothing has changed since, or nothing could be read.
     """
 
-    wanted: Wanted
+    wanted: LookWanted
     rows: Rows | None
     said: str = ""
     at: float = 0.0
 
 
-class Reader:
+class CockpitReader:
     """Does one look at a time, and hands over what it finds, from its own thread."""
 
-    def __init__(self, tell: Callable[[Found], object]) -> None:
+    def __init__(self, tell: Callable[[Look], object]) -> None:
         """Take whom to tell. Nothing is loaded before `start`."""
         self._tell = tell
-        self._asked: queue.SimpleQueue[Wanted] = queue.SimpleQueue()
+        self._asked: queue.SimpleQueue[LookWanted] = queue.SimpleQueue()
         self._instance: dg.DagsterInstance | None = None
-        self._seen, self._before = Seen(), (Wanted(""), ())
+        self._seen, self._before = LooksBefore(), (LookWanted(""), ())
         self._begun: float | None = None
 
     def start(self) -> None:
         """Begin to load Dagster, and then to read. The thread ends with the process."""
         threading.Thread(target=self._serve, name="blut-cockpit", daemon=True).start()
 
-    def ask(self, wanted: Wanted) -> bool:
+    def ask(self, wanted: LookWanted) -> bool:
         """Order a look, unless one goes on; says whether it did."""
         if self._begun is not None:
             return False
@@ -79,15 +79,15 @@ class Reader:
             self._begun = None
             self._tell(found)
 
-    def look(self, wanted: Wanted) -> Found:
+    def look(self, wanted: LookWanted) -> Look:
         """Read a view now, in this thread, if a file has changed since the last time."""
         try:
             return self._look(wanted)
         except (Exception, SystemExit) as error:  # whatever it is, it is told and looked at again
-            self._before = (Wanted(""), ())
-            return Found(wanted, None, sentence(error), time.time())
+            self._before = (LookWanted(""), ())
+            return Look(wanted, None, sentence(error), time.time())
 
-    def _look(self, wanted: Wanted) -> Found:
+    def _look(self, wanted: LookWanted) -> Look:
         from blut_assets.own_packages import scaffolded
         from blut_resources.instance.home import find_home, not_born
         from blut_resources.instance.instance import open_instance
@@ -98,16 +98,16 @@ class Reader:
         if wanted.anew:
             self._seen.findings, self._seen.ended = [], {}
         elif stamp and not self._seen.partly and (wanted, stamp) == self._before:
-            return Found(wanted, None, at=time.time())
+            return Look(wanted, None, at=time.time())
         born = bool(stamp) and any(stamp)
         if self._instance is None or not born:
             self._instance = open_instance(write=False)
         self._seen.partly = False
         rows = PANES[wanted.pane].read(self._instance, self._seen, wanted.run, wanted.events)
         self._before = (wanted, stamp)
-        return Found(wanted, rows, not_born(find_home()), time.time())
+        return Look(wanted, rows, not_born(find_home()), time.time())
 
-    def _stamp(self, home: Path, wanted: Wanted) -> tuple[Any, ...]:
+    def _stamp(self, home: Path, wanted: LookWanted) -> tuple[Any, ...]:
         """Returns what changes with the files that a view is made of; empty where that cannot be told."""
         from blut_resources.instance.database import named
         from blut_resources.leases.place import named_place

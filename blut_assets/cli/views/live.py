@@ -12,7 +12,7 @@ POINTS = 120
 """Epochs of a curve that are kept, the newest."""
 
 
-class Live:
+class LiveRun:
     """Reads on in the stream of one run where it was the last time."""
 
     def __init__(self, stream: Path) -> None:

@@ -22,8 +22,8 @@ from blut_assets.cli.app import app
 from blut_assets.cli.cockpit import drawing
 from blut_assets.cli.cockpit.board import Cockpit
 from blut_assets.cli.cockpit.check import _faults
-from blut_assets.cli.cockpit.panes import Jobs
-from blut_assets.cli.cockpit.reader import Found, Reader, Wanted
+from blut_assets.cli.cockpit.panes import JobsView
+from blut_assets.cli.cockpit.reader import CockpitReader, Look, LookWanted
 from tests.conftest import REPOSITORY
 from tests.contained import cookbook
 from tests.e2e.box import BLUT
@@ -94,7 +94,7 @@ def test_each_view_is_what_its_command_prints(scene: Scene, blut: Callable[..., 
         return json.loads(blut(*words, "--json").stdout)
 
     def read(pane: str, run: str = "", events: bool = False) -> list[dict[str, Any]]:
-        rows = Reader(print).look(Wanted(pane, run, events)).rows
+        rows = CockpitReader(print).look(LookWanted(pane, run, events)).rows
         assert rows
         return rows
 
@@ -149,43 +149,43 @@ def test_check_is_status_1_where_a_view_cannot_be_read(
     def locked(*_: object) -> None:
         raise sqlite3.OperationalError("database is locked")
 
-    monkeypatch.setattr(Jobs, "read", locked)
+    monkeypatch.setattr(JobsView, "read", locked)
     done = blut("tui", "--check", "--view", "J")
     assert done.exit_code == 1 and "database is locked; end the process that does" in done.stderr
 
 
 def test_what_has_not_changed_is_not_read_again(blut: Callable[..., Result]) -> None:
     run = json.loads(blut("jobs", "--json").stdout)[-1]["id"]
-    reader = Reader(print)
-    assert reader.look(Wanted("L", run)).rows
-    assert reader.look(Wanted("L", run)).rows is None
-    assert reader.look(Wanted("L", run, anew=True)).rows
+    reader = CockpitReader(print)
+    assert reader.look(LookWanted("L", run)).rows
+    assert reader.look(LookWanted("L", run)).rows is None
+    assert reader.look(LookWanted("L", run, anew=True)).rows
 
 
 def test_what_is_not_there_is_told(
     blut: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     del blut
-    gone = Reader(print).look(Wanted("L", "0" * 32))
+    gone = CockpitReader(print).look(LookWanted("L", "0" * 32))
     assert gone.rows is None and gone.said == "run 00000000 is not there any more: it was deleted"
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "nowhere"))
-    nobody = Reader(print)
-    found = nobody.look(Wanted("J"))
+    nobody = CockpitReader(print)
+    found = nobody.look(LookWanted("J"))
     assert found.rows == [] and str(tmp_path / "nowhere") in found.said
-    assert "no run yet" in nobody.look(Wanted("L")).said
+    assert "no run yet" in nobody.look(LookWanted("L")).said
     assert not (tmp_path / "nowhere").exists()
 
 
 class Keyed:
     """A cockpit whose looks are given by the test, under keys."""
 
-    def __init__(self, found: dict[str, Found]) -> None:
-        self.now, self.found, self.asked = 100.0, found, list[Wanted]()
+    def __init__(self, found: dict[str, Look]) -> None:
+        self.now, self.found, self.asked = 100.0, found, list[LookWanted]()
         self.app = Cockpit(clock=lambda: self.now)
         self.app.reader.start = lambda: None  # type: ignore[method-assign]
         self.app.reader.ask = self._ask  # type: ignore[method-assign]
 
-    def _ask(self, wanted: Wanted) -> bool:
+    def _ask(self, wanted: LookWanted) -> bool:
         self.asked.append(wanted)
         return True
 
@@ -198,10 +198,10 @@ class Keyed:
 
 def test_keys_open_filter_go_back_and_resize(blut: Callable[..., Result]) -> None:
     del blut
-    reader = Reader(print)
-    found = {"J": reader.look(Wanted("J"))}
+    reader = CockpitReader(print)
+    found = {"J": reader.look(LookWanted("J"))}
     run = found["J"].rows[1]["id"]  # type: ignore[index]
-    found["L"] = reader.look(Wanted("L", run))
+    found["L"] = reader.look(LookWanted("L", run))
 
     async def use() -> None:
         keyed = Keyed(found)
@@ -225,7 +225,7 @@ def test_keys_open_filter_go_back_and_resize(blut: Callable[..., Result]) -> Non
             lines = await keyed.press(pilot, "question_mark")
             assert lines[0] == "blut ? keys"
 
-    found["?"] = reader.look(Wanted("?"))
+    found["?"] = reader.look(LookWanted("?"))
     asyncio.run(use())
 
 
@@ -233,7 +233,7 @@ def test_a_run_is_cancelled_by_two_keys_within_the_time_and_not_otherwise(
     scene: Scene, blut: Callable[..., Result]
 ) -> None:
     del blut
-    found = {"J": Reader(print).look(Wanted("J"))}
+    found = {"J": CockpitReader(print).look(LookWanted("J"))}
     run = found["J"].rows[0]["id"]  # type: ignore[index]
 
     def state() -> str:
@@ -258,7 +258,7 @@ def test_a_run_is_cancelled_by_two_keys_within_the_time_and_not_otherwise(
             while ended not in "\n".join(keyed.app.board.text()):
                 await asyncio.sleep(0.05)
             assert state() == "CANCELED"
-            keyed.found = {"J": Reader(print).look(Wanted("J"))}
+            keyed.found = {"J": CockpitReader(print).look(LookWanted("J"))}
             keyed.now += 20
             await keyed.press(pilot, "home")
             assert "nothing to cancel" in "\n".join(await keyed.press(pilot, "c"))
@@ -273,7 +273,7 @@ def test_a_run_whose_process_is_gone_is_told_of_and_left_as_it_is(
     (pid, *_) = scene.tree()
     os.kill(scene.owner(pid), signal.SIGKILL)
     process.wait()
-    found = Reader(print).look(Wanted("J"))
+    found = CockpitReader(print).look(LookWanted("J"))
     assert found.rows and found.rows[0]["live"]["gone"]
     with scene.instance() as instance:
         assert instance.get_runs(limit=1)[0].status is dg.DagsterRunStatus.STARTED
