@@ -18,7 +18,7 @@ from textual.widget import Widget
 from blut_assets.cli.cockpit import cancelling
 from blut_assets.cli.cockpit.drawing import BAD, GOOD, HEAD, WAITS, DrawnRow, cut, speaks_braille, wrapped
 from blut_assets.cli.cockpit.panes import PANES, Rows, filtered
-from blut_assets.cli.cockpit.reader import CockpitReader, Look, LookWanted
+from blut_assets.cli.cockpit.reader import CockpitLook, CockpitReader, LookWanted
 from blut_assets.terminal.output import counted
 
 TICK_S = 1.0
@@ -43,7 +43,7 @@ AGES_S = 10
 class LookDone(Message):
     """Says that the reader has found something."""
 
-    def __init__(self, found: Look) -> None:
+    def __init__(self, found: CockpitLook) -> None:
         super().__init__()
         self.found = found
 
@@ -142,7 +142,7 @@ class Cockpit(App[None]):
         """Take what the reader has handed over."""
         self.take(message.found)
 
-    def take(self, found: Look) -> None:
+    def take(self, found: CockpitLook) -> None:
         """Show what was read, also of a view that was left meanwhile."""
         wanted = found.wanted
         if found.rows is not None:

@@ -31,7 +31,7 @@ class LookWanted:
 
 
 @dataclass(frozen=True)
-class Look:
+class CockpitLook:
     """Holds what a look has found: rows, or a sentence that says why there are none.
 
     ``rows`` is None where nothing has changed since, or nothing could be read.
@@ -46,7 +46,7 @@ class Look:
 class CockpitReader:
     """Does one look at a time, and hands over what it finds, from its own thread."""
 
-    def __init__(self, tell: Callable[[Look], object]) -> None:
+    def __init__(self, tell: Callable[[CockpitLook], object]) -> None:
         """Take whom to tell. Nothing is loaded before `start`."""
         self._tell = tell
         self._asked: queue.SimpleQueue[LookWanted] = queue.SimpleQueue()
@@ -79,15 +79,15 @@ class CockpitReader:
             self._begun = None
             self._tell(found)
 
-    def look(self, wanted: LookWanted) -> Look:
+    def look(self, wanted: LookWanted) -> CockpitLook:
         """Read a view now, in this thread, if a file has changed since the last time."""
         try:
             return self._look(wanted)
         except (Exception, SystemExit) as error:  # whatever it is, it is told and looked at again
             self._before = (LookWanted(""), ())
-            return Look(wanted, None, sentence(error), time.time())
+            return CockpitLook(wanted, None, sentence(error), time.time())
 
-    def _look(self, wanted: LookWanted) -> Look:
+    def _look(self, wanted: LookWanted) -> CockpitLook:
         from blut_assets.own_packages import scaffolded
         from blut_resources.instance.home import find_home, not_born
         from blut_resources.instance.instance import open_instance
@@ -98,14 +98,14 @@ class CockpitReader:
         if wanted.anew:
             self._seen.findings, self._seen.ended = [], {}
         elif stamp and not self._seen.partly and (wanted, stamp) == self._before:
-            return Look(wanted, None, at=time.time())
+            return CockpitLook(wanted, None, at=time.time())
         born = bool(stamp) and any(stamp)
         if self._instance is None or not born:
             self._instance = open_instance(write=False)
         self._seen.partly = False
         rows = PANES[wanted.pane].read(self._instance, self._seen, wanted.run, wanted.events)
         self._before = (wanted, stamp)
-        return Look(wanted, rows, not_born(find_home()), time.time())
+        return CockpitLook(wanted, rows, not_born(find_home()), time.time())
 
     def _stamp(self, home: Path, wanted: LookWanted) -> tuple[Any, ...]:
         """Returns what changes with the files that a view is made of; empty where that cannot be told."""

@@ -23,7 +23,7 @@ from blut_assets.cli.cockpit import drawing
 from blut_assets.cli.cockpit.board import Cockpit
 from blut_assets.cli.cockpit.check import _faults
 from blut_assets.cli.cockpit.panes import JobsView
-from blut_assets.cli.cockpit.reader import CockpitReader, Look, LookWanted
+from blut_assets.cli.cockpit.reader import CockpitLook, CockpitReader, LookWanted
 from tests.conftest import REPOSITORY
 from tests.contained import cookbook
 from tests.e2e.box import BLUT
@@ -179,7 +179,7 @@ def test_what_is_not_there_is_told(
 class Keyed:
     """A cockpit whose looks are given by the test, under keys."""
 
-    def __init__(self, found: dict[str, Look]) -> None:
+    def __init__(self, found: dict[str, CockpitLook]) -> None:
         self.now, self.found, self.asked = 100.0, found, list[LookWanted]()
         self.app = Cockpit(clock=lambda: self.now)
         self.app.reader.start = lambda: None  # type: ignore[method-assign]
