@@ -1,4 +1,4 @@
-"""Is the cockpit on the screen: keys, one board of lines, and a sentence below it."""
+"""Shows the cockpit on the screen: keys, one board of lines, and a sentence below it."""
 
 import asyncio
 import contextlib
@@ -86,7 +86,7 @@ class Cockpit(App[None]):
     ENABLE_COMMAND_PALETTE = False
 
     def __init__(self, pane: str = "J", clock: Callable[[], float] = time.monotonic) -> None:
-        """Begin with a view."""
+        """Take the view to show first."""
         super().__init__(ansi_color=True)
         self.animation_level = "none"
         self.pane, self.run_id, self.events, self._back = pane, "", False, list[str]()

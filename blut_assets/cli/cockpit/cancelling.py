@@ -1,4 +1,4 @@
-"""Cancels a run from the cockpit: says what is lost, and does it in a thread of its own."""
+"""Holds what cancels a run from the cockpit: it says what is lost, and does it in a thread of its own."""
 
 import threading
 import time

@@ -44,7 +44,7 @@ class _Still(CockpitReader):
         super().__init__(lambda found: None)
 
     def start(self) -> None:
-        """Begin nothing."""
+        """Do nothing."""
 
     def ask(self, wanted: LookWanted) -> bool:
         """Take no order."""

@@ -69,7 +69,7 @@ def table(cells: Sequence[tuple[str, int]], last: str, width: int) -> str:
 
 
 def speaks_braille(environment: Mapping[str, str]) -> bool:
-    """Says whether a terminal has braille: its locale speaks UTF-8, and it is no console."""
+    """Says whether a terminal has braille: its locale speaks UTF-8, and the console has none."""
     names = (environment.get(name, "") for name in ("LC_ALL", "LC_CTYPE", "LANG"))
     spoken = next(filter(None, names), "").lower().replace("-", "")
     return "utf8" in spoken and environment.get("TERM", "") not in CONSOLES

@@ -45,7 +45,7 @@ class LooksBefore:
 
 
 class JobsView:
-    """The runs, the newest first, with those at work as they go on: as `blut jobs`."""
+    """Shows the runs, the newest first, with those at work as they go on: as `blut jobs`."""
 
     key, title = "J", "jobs"
     nothing = "no jobs: `blut recipe list` says what can be run"
@@ -140,7 +140,7 @@ def _live_lines(row: Mapping[str, Any], width: int, braille: bool) -> list[str]:
 
 
 class LogView:
-    """What happened in one run, followed: as `blut log`."""
+    """Shows what happened in one run, followed: as `blut log`."""
 
     key, title = "L", "log"
     nothing = "nothing has happened in this run yet"
@@ -184,7 +184,7 @@ class LogView:
 
 
 class SystemView:
-    """Who holds this machine and who waits for it, and what `blut doctor` finds."""
+    """Shows who holds this machine and who waits for it, and what `blut doctor` finds."""
 
     key, title = "Y", "system"
     nothing = "nothing was found"
@@ -227,7 +227,7 @@ class SystemView:
 
 
 class VerdictsView:
-    """What the newest run of each recipe came to, and why not: as `blut results`."""
+    """Shows what the newest run of each recipe came to, and why not: as `blut results`."""
 
     key, title = "V", "verdicts"
     nothing = "no recipe has run here; `blut recipe list` says which there are"
@@ -260,7 +260,7 @@ class VerdictsView:
 
 
 class KeysView:
-    """The keys."""
+    """Shows the keys."""
 
     key, title = "?", "keys"
     nothing = ""

@@ -55,7 +55,7 @@ class CockpitReader:
         self._begun: float | None = None
 
     def start(self) -> None:
-        """Begin to load Dagster, and then to read. The thread ends with the process."""
+        """Start to load Dagster, and then to read. The thread ends with the process."""
         threading.Thread(target=self._serve, name="blut-cockpit", daemon=True).start()
 
     def ask(self, wanted: LookWanted) -> bool:
