@@ -85,7 +85,7 @@ class RunStream:
 
 
 def event_line(event: Event, clock: LineTimes) -> str:
-    """Returns what a person reads of an event, with its time of day; a message of several lines keeps them."""
+    """Returns what a person reads of an event, with its time of day; lines of a message stay."""
     rest = {k: v for k, v in event.items() if k not in ("t", "kind", "asset", "text")}
     text = event["text"] if "text" in event else f"{event['kind']} {_flat(rest)}"
     asset = event.get("asset", "")
