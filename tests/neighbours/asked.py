@@ -96,7 +96,7 @@ ASKED = {
     "codec compare": Asked("{scratch}/none.edf {scratch}/none2.edf -m mine@prod", REFUSED, everywhere=False),
     "codec export": Asked("mine@prod {scratch}/decoder", REFUSED, everywhere=False),
 }
-ELSEWHERE = {"ui"}
-"""It does not end by itself; `test_deployment` has it."""
+ELSEWHERE = {"ui", "tui"}
+"""They do not end by themselves; `test_deployment` has the first, `test_cockpit` the other."""
 EMPTY = ("jobs", "results", "data list", "model list", "cache show", "recipe list", "doctor")
 """Commands that are asked where there is no home yet."""
