@@ -41,9 +41,9 @@ COMMANDS = {
     "tui": "blut_assets.cli.cockpit.command",
     "doctor": "blut_assets.cli.commands.doctor",
 }
+"""Command -> its module, or ``module:attribute`` of a `typer.Typer` or a function; by default ``app``."""
 COCKPIT = "tui"
 """The command that `blut` alone is on a terminal."""
-"""Command -> its module, or ``module:attribute`` of a `typer.Typer` or a function; by default ``app``."""
 
 
 class _Places(Mapping[str, str]):
