@@ -108,7 +108,7 @@ def test_each_launch_does_what_the_page_says(reader: Reader, instance: dg.Dagste
         ("nightly", 30),
     ]
     assert all(run.tags["team"] == "botany" for run in runs)
-    shown = reader.run(f"env DAGSTER_HOME={reader.here}/.dagster_home .venv/bin/blut model list")
+    shown = reader.run(f"env COLUMNS=200 DAGSTER_HOME={reader.here}/.dagster_home .venv/bin/blut model list")
     assert "synthetic-demo -> version 1" in shown
 
 
