@@ -82,7 +82,7 @@ class CockpitBoard(Widget):
 class Cockpit(App[None]):
     """Shows one view at a time of what the reader has read; it waits for nothing."""
 
-    CSS = "Screen { background: ansi_default; color: ansi_default; } Board { width: 100%; height: 100%; }"
+    CSS = "Screen { background: ansi_default; color: ansi_default; }"
     ENABLE_COMMAND_PALETTE = False
 
     def __init__(self, pane: str = "J", clock: Callable[[], float] = time.monotonic) -> None:
