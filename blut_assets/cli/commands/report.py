@@ -76,11 +76,11 @@ def report(
 
 
 def _report(instance: "dg.DagsterInstance", asked: str) -> "Report":
-    from blut_assets.cli.commands.jobs import _row
     from blut_assets.cli.commands.model import _known, _unknown
     from blut_assets.cli.commands.results import results_of
     from blut_assets.cli.report.gathered import ReportMaker
     from blut_assets.cli.run.lookup import run_named
+    from blut_assets.cli.views.jobs import job_row
     from blut_resources.instance.instance import store_of
     from blut_resources.registry.models import ModelRegistry, RegistryError
 
@@ -97,5 +97,5 @@ def _report(instance: "dg.DagsterInstance", asked: str) -> "Report":
     if record and not (made_by and instance.has_run(made_by)):
         return ReportMaker(instance).of_model(asked, record)
     run = run_named(instance, made_by or asked)
-    row = _row(instance, instance.get_run_record_by_id(run.run_id))
+    row = job_row(instance, instance.get_run_record_by_id(run.run_id))
     return ReportMaker(instance).of_run(run, results_of(instance, run), row, asked if at else "")

@@ -41,7 +41,7 @@ def job_rows(
         for one in page:
             run_id, sweep = one.dagster_run.run_id, one.dagster_run.tags.get(SWEEP_TAG, "")
             if not sweep or apart:
-                row = known.get(run_id) or {**_row(instance, one), "holds": held.get(run_id, "")}
+                row = known.get(run_id) or {**job_row(instance, one), "holds": held.get(run_id, "")}
                 if one.dagster_run.is_finished:
                     known[run_id] = row
                 yield row
@@ -61,7 +61,7 @@ def _sweep_row(instance: "dg.DagsterInstance", record: Any, sweep: str) -> dict[
 
     found = sweep_row(SweepRecord(home_of(instance), sweep))
     if found is None:
-        return {**_row(instance, record), "holds": ""}
+        return {**job_row(instance, record), "holds": ""}
     best = f", best {found['best']}" if found["best"] else ""
     ended = None if found["state"] == "started" else found["ended"]
     return {
@@ -90,7 +90,8 @@ def _held_by_run() -> dict[str, str]:
     return {run: " and ".join(texts) for run, texts in held.items()}
 
 
-def _row(instance: "dg.DagsterInstance", record: Any) -> dict[str, Any]:
+def job_row(instance: "dg.DagsterInstance", record: Any) -> dict[str, Any]:
+    """Returns the row of one run, of which Dagster has this record."""
     from blut_assets.cli.run.lookup import title_of
     from blut_assets.history.partitions import partition_of_run
     from blut_assets.history.took import took
