@@ -248,7 +248,8 @@ def test_what_dg_scaffolds_is_loaded_and_dg_has_nothing_to_complain_of(home: Pat
         f"    return dg.Definitions(resources={{'blut_store': BlutStore(root='{tmp_path}/elsewhere')}})\n"
     )
     assert '"scaffolded"' in dg_command("list", "defs", "--json")
-    script = "from pathlib import Path; from blut_assets.cli.app import root; root();"
+    script = "from pathlib import Path; from blut_assets.cli.app import app;"
+    script += "app(['jobs'], standalone_mode=False);"
     script += "from blut_resources.instance.home import store_root; print(store_root(Path('/home')))"
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
