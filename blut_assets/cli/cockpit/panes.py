@@ -87,6 +87,7 @@ class JobsView:
 
 def _live(home: Path, seen: LooksBefore, row: Mapping[str, Any]) -> dict[str, Any] | None:
     """Returns how far a run is; None of one that has ended, and of a sweep."""
+    from blut_assets.cli.views.jobs import UNREADABLE
     from blut_assets.cli.views.live import LiveRun
     from blut_resources.machine import liveness
     from blut_resources.runs.files import status_path
@@ -97,7 +98,7 @@ def _live(home: Path, seen: LooksBefore, row: Mapping[str, Any]) -> dict[str, An
     mark = home / "alive" / row["id"]
     try:
         facts = one.facts()
-    except (OSError, LookupError, TypeError, ValueError):  # a disk has put something else there
+    except UNREADABLE:
         facts = {}
     return {**facts, "gone": mark.exists() and liveness.marked(mark) == "no", "now": time.time()}
 

@@ -158,7 +158,7 @@ def test_what_has_not_changed_is_not_read_again(blut: Callable[..., Result]) -> 
     run = json.loads(blut("jobs", "--json").stdout)[-1]["id"]
     reader = CockpitReader(print)
     assert reader.look(LookWanted("L", run)).rows
-    assert reader.look(LookWanted("L", run)).rows is None
+    until(lambda: reader.look(LookWanted("L", run)).rows is None, 30)  # once the run at work has settled
     assert reader.look(LookWanted("L", run, anew=True)).rows
 
 
