@@ -17,8 +17,9 @@ from textual.widget import Widget
 
 from blut_assets.cli.cockpit import cancelling
 from blut_assets.cli.cockpit.drawing import BAD, GOOD, HEAD, WAITS, DrawnRow, cut, speaks_braille, wrapped
-from blut_assets.cli.cockpit.panes import PANES, Rows, filtered
-from blut_assets.cli.cockpit.reader import CockpitLook, CockpitReader, LookWanted
+from blut_assets.cli.cockpit.pane import LookWanted, Rows, filtered
+from blut_assets.cli.cockpit.panes import PANES
+from blut_assets.cli.cockpit.reader import CockpitLook, CockpitReader
 from blut_assets.terminal.output import counted
 
 TICK_S = 1.0
@@ -33,7 +34,7 @@ STYLES = {
 HERE = Style(reverse=True)
 AROUND = 4
 """Lines that are no rows: title, columns, sentence, keys."""
-HINT = "J jobs  L log  V verdicts  Y system  / filter  c cancel  ? keys  q quit"
+HINT = "J jobs  L log  V verdicts  Y system  S policy  / filter c cancel ? keys q quit"
 HELD_S = 10.0
 """Seconds for which what a key has done is told, whatever is read meanwhile."""
 AGES_S = 10

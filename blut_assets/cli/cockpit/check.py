@@ -5,8 +5,9 @@ import asyncio
 from rich.cells import cell_len
 
 from blut_assets.cli.cockpit.board import Cockpit
+from blut_assets.cli.cockpit.pane import LookWanted
 from blut_assets.cli.cockpit.panes import PANES
-from blut_assets.cli.cockpit.reader import CockpitReader, LookWanted
+from blut_assets.cli.cockpit.reader import CockpitReader
 
 SAYS_NONE = "None"
 

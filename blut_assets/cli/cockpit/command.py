@@ -10,7 +10,7 @@ from blut_assets.terminal.output import failed, wrong
 
 app = single()
 OPENS, CLEAR = "blut: opening the cockpit ...", "\r\x1b[K"
-VIEWS = ("J", "L", "V", "Y", "?")
+VIEWS = ("J", "L", "V", "Y", "S", "?")
 
 
 @app.command()
@@ -26,7 +26,7 @@ def tui(
     ] = "80x24",
     view: Annotated[
         str,
-        typer.Option("--view", metavar="KEY", help="Begin with this view, or check it alone: J, L, V, Y."),
+        typer.Option("--view", metavar="KEY", help="Begin with this view, or check it alone: J, L, V, Y, S."),
     ] = "",
 ) -> None:
     """Open the cockpit: runs as they go on, their logs, verdicts, and this machine, by keys.

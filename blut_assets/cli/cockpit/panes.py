@@ -1,25 +1,21 @@
 """Holds the views of the cockpit: what each reads, which is what the commands read, and how it is drawn."""
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blut_assets.cli.cockpit.drawing import BAD, HEAD, DrawnRow, bar, cut, sparkline, table, tone_of, wrapped
 from blut_assets.cli.cockpit.drawing import words as text_of
+from blut_assets.cli.cockpit.pane import MOST, LooksBefore, LookWanted, Pane, Rows
+from blut_assets.cli.cockpit.policies import PoliciesView
 from blut_assets.terminal.output import LineTimes, ago, duration, numbers
 from blut_resources.machine.memory import size_text
 
 if TYPE_CHECKING:
     import dagster as dg
 
-    from blut_assets.cli.views.live import LiveRun
-    from blut_assets.cli.views.log import RunLog, RunStream
-
-MOST = 200
-"""Rows of a view at most; a command lists the others."""
 LOOK_S = 1.0
 """Seconds that a look at the runs may take: what is missing then comes with the next."""
 EVENTS = 1000
@@ -28,20 +24,6 @@ WHY_LINES = 3
 """Lines that a job has for its progress, or for what it died of; its log has the rest."""
 WIDE = 100
 """Columns from which a job has its age and its time in a line."""
-Rows = list[dict[str, Any]]
-
-
-@dataclass
-class LooksBefore:
-    """Keeps what earlier looks at one instance have found, so that the next reads only what is new."""
-
-    ended: dict[str, dict[str, Any]] = field(default_factory=dict)
-    live: "dict[str, LiveRun]" = field(default_factory=dict)
-    log: "tuple[str, bool, RunLog | RunStream] | None" = None
-    events: Rows = field(default_factory=list)
-    findings: Rows = field(default_factory=list)
-    partly: bool = False
-    """Whether the last look has left some rows to the next."""
 
 
 class JobsView:
@@ -50,7 +32,7 @@ class JobsView:
     key, title = "J", "jobs"
     nothing = "no jobs: `blut recipe list` says what can be run"
 
-    def read(self, instance: "dg.DagsterInstance", seen: LooksBefore, run: str, events: bool) -> Rows:
+    def read(self, instance: "dg.DagsterInstance", seen: LooksBefore, wanted: LookWanted) -> Rows:
         """Returns the rows of `blut jobs`, and under ``live`` how far each run at work is."""
         import dagster as dg
 
@@ -146,7 +128,7 @@ class LogView:
     key, title = "L", "log"
     nothing = "nothing has happened in this run yet"
 
-    def read(self, instance: "dg.DagsterInstance", seen: LooksBefore, run: str, events: bool) -> Rows:
+    def read(self, instance: "dg.DagsterInstance", seen: LooksBefore, wanted: LookWanted) -> Rows:
         """Returns the newest events of a run, of the newest run where none is chosen, oldest first.
 
         Raises:
@@ -156,6 +138,7 @@ class LogView:
         from blut_resources.instance.instance import home_of
         from blut_resources.runs.files import status_path
 
+        run, events = wanted.run, wanted.events
         run = run or next((one.run_id for one in instance.get_runs(limit=1)), "")
         if not run:
             raise LookupError("no run yet: `blut recipe list` says what can be run")
@@ -190,7 +173,7 @@ class SystemView:
     key, title = "Y", "system"
     nothing = "nothing was found"
 
-    def read(self, instance: "dg.DagsterInstance", seen: LooksBefore, run: str, events: bool) -> Rows:
+    def read(self, instance: "dg.DagsterInstance", seen: LooksBefore, wanted: LookWanted) -> Rows:
         """Returns the claims of now, and the findings of `blut doctor`, which are looked for once."""
         import logging
 
@@ -233,7 +216,7 @@ class VerdictsView:
     key, title = "V", "verdicts"
     nothing = "no recipe has run here; `blut recipe list` says which there are"
 
-    def read(self, instance: "dg.DagsterInstance", seen: LooksBefore, run: str, events: bool) -> Rows:
+    def read(self, instance: "dg.DagsterInstance", seen: LooksBefore, wanted: LookWanted) -> Rows:
         """Returns the rows of `blut results` without ID."""
         from blut_assets.definitions import discovered
         from blut_assets.history.newest import newest
@@ -270,6 +253,7 @@ class KeysView:
         "L        log of the chosen run, followed; e its own stream of events, and back",
         "V        verdicts: what each recipe came to, and why not",
         "Y        system: who holds this machine, who waits, what blut doctor finds; r looks again",
+        "S        policy: what each would do now, why not, and when it starts next; r looks again",
         "up down  choose a row; PageUp, PageDown, Home, End too; End follows a log",
         "Enter    opens the log of the chosen run",
         "Esc      back; it also drops a filter",
@@ -278,7 +262,7 @@ class KeysView:
         "q        quit: no run ends by it",
     )
 
-    def read(self, instance: "dg.DagsterInstance", seen: LooksBefore, run: str, events: bool) -> Rows:
+    def read(self, instance: "dg.DagsterInstance", seen: LooksBefore, wanted: LookWanted) -> Rows:
         """Returns a row for each key."""
         return [{"told": told} for told in self.TOLD]
 
@@ -291,13 +275,6 @@ class KeysView:
         return [DrawnRow(row["told"], tuple(wrapped(row["told"], width, " " * 9)), HEAD) for row in rows]
 
 
-Pane = JobsView | LogView | SystemView | VerdictsView | KeysView
 PANES: Mapping[str, Pane] = {
-    one.key: one for one in (JobsView(), LogView(), VerdictsView(), SystemView(), KeysView())
+    one.key: one for one in (JobsView(), LogView(), VerdictsView(), SystemView(), PoliciesView(), KeysView())
 }
-
-
-def filtered(entries: Sequence[DrawnRow], wanted: str) -> list[DrawnRow]:
-    """Returns the entries that contain a text, whatever its case."""
-    wanted = wanted.lower()
-    return [one for one in entries if wanted in " ".join(one.lines).lower()]

@@ -8,26 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blut_assets.cli.cockpit.panes import PANES, LooksBefore, Rows
+from blut_assets.cli.cockpit.pane import LooksBefore, LookWanted, Rows
+from blut_assets.cli.cockpit.panes import PANES
 
 if TYPE_CHECKING:
     import dagster as dg
 
 LIMIT_S = 5.0
 """Seconds after which a look that has not ended is told of; what was there before stays on the screen."""
+POLICIES_S = 60
+"""Seconds after which policies are looked at anew: their data is in no file of a home."""
 RELEVANT = ("history/*.db", "history/*.db-wal", "history/runs/index.db*", "alive")
 """Files of an instance of which one changes whenever a run does."""
-
-
-@dataclass(frozen=True)
-class LookWanted:
-    """Says what is to be read: a view, the run that it is about, whether a log is the run's own stream."""
-
-    pane: str
-    run: str = ""
-    events: bool = False
-    anew: bool = False
-    """Read it whatever has changed, and look again for what is looked for once."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +95,7 @@ class CockpitReader:
         if self._instance is None or not born:
             self._instance = open_instance(write=False)
         self._seen.partly = False
-        rows = PANES[wanted.pane].read(self._instance, self._seen, wanted.run, wanted.events)
+        rows = PANES[wanted.pane].read(self._instance, self._seen, wanted)
         self._before = (wanted, stamp)
         return CockpitLook(wanted, rows, not_born(find_home()), time.time())
 
@@ -122,7 +114,14 @@ class CockpitReader:
         paths += [
             path for run in sorted(runs) for path in sorted((home / "history" / "runs").glob(f"{run}.db*"))
         ]
-        return tuple(_times(path) for path in [*paths, named_place()])
+        policies = self._policies(home) if wanted.pane == "S" else ()
+        return (*(_times(path) for path in [*paths, named_place()]), *policies)
+
+    def _policies(self, home: Path) -> tuple[Any, ...]:
+        """Returns what policies change with beside runs: their file, and the clock."""
+        from sensors.policy.file import policy_path
+
+        return _times(policy_path()), int(time.time() // POLICIES_S)
 
 
 def _times(path: Path) -> tuple[str, int, int] | None:

@@ -1,14 +1,13 @@
 """Implements `blut policy check`: what each policy would do now, and when it really starts next."""
 
-import datetime as dt
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from blut_assets.cli.views.policies import policy_of, policy_rows, remarks_of
 from blut_assets.terminal.output import AsJson, print_json, wrong
 from sensors.policy.decide import Run
 from sensors.policy.file import PolicyError, PolicyFile, policy_path, read
-from sensors.policy.forecast import remarks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,20 +43,12 @@ def check(
             planned = plans(instance, file) if plan else {}
     except (PolicyError, StoreError) as error:
         wrong(str(error))
-    said = _remarks(file)
     if as_json:
-        print_json(
-            [
-                {
-                    **_row(one),
-                    "remarks": said.get(_policy_of(one, file), []),
-                    **(planned[one.policy].as_dict() if one.policy in planned else {}),
-                }
-                for one in found
-            ]
-        )
+        rows = policy_rows(file, found)
+        costs = {name: one.as_dict() for name, one in planned.items()}
+        print_json([{**row, **costs.get(row["policy"], {})} for row in rows])
     else:
-        _show(found, file, said, planned)
+        _show(found, file, remarks_of(file), planned)
     if not any(isinstance(one.decision, Run) for one in found):
         raise typer.Exit(1)
 
@@ -110,32 +101,9 @@ def _show(
             typer.echo("  next start: now")
         elif one.starts:
             typer.echo(f"  next start: {one.starts.words}")
-        name = _policy_of(one, file)
+        name = policy_of(one, file)
         for line in said.get(name, []) if name not in told else []:
             typer.echo(f"  {line}")
         told.add(name)
         if one.policy in planned:
             planned[one.policy].show()
-
-
-def _remarks(file: PolicyFile) -> dict[str, list[str]]:
-    now = dt.datetime.now(dt.UTC)
-    return {name: list(remarks(policy, now)) for name, policy in file.policies.items() if policy.enabled}
-
-
-def _policy_of(one: "Retraining", file: PolicyFile) -> str:
-    """Returns the name in the file of a policy, or of one of its partitions."""
-    return one.policy if one.policy in file.policies else one.policy.rpartition("[")[0]
-
-
-def _row(one: "Retraining") -> dict[str, Any]:
-    starts = one.starts
-    return {
-        "policy": one.policy,
-        "run": isinstance(one.decision, Run),
-        "reason": one.decision.reason,
-        "partition": one.partition,
-        "recipe": one.recipe.name if one.recipe else None,
-        "next_start": starts.at.isoformat(timespec="seconds") if starts and starts.at else None,
-        "next_start_why": starts.why if starts else None,
-    }

@@ -22,8 +22,10 @@ from blut_assets.cli.app import app
 from blut_assets.cli.cockpit import drawing
 from blut_assets.cli.cockpit.board import Cockpit
 from blut_assets.cli.cockpit.check import _faults
-from blut_assets.cli.cockpit.panes import JobsView
-from blut_assets.cli.cockpit.reader import CockpitLook, CockpitReader, LookWanted
+from blut_assets.cli.cockpit.command import VIEWS
+from blut_assets.cli.cockpit.pane import LookWanted
+from blut_assets.cli.cockpit.panes import PANES, JobsView
+from blut_assets.cli.cockpit.reader import CockpitLook, CockpitReader
 from tests.conftest import REPOSITORY
 from tests.contained import cookbook
 from tests.e2e.box import BLUT
@@ -71,8 +73,20 @@ def streams_of(scene: Scene) -> list[Path]:
 
 
 @pytest.fixture
+def own_scene(tmp_path: Path) -> Iterator[Scene]:
+    """A place for runs that a test ends: the others look at the scene that stays as it is."""
+    scene = Scene(tmp_path / "scene")
+    yield scene
+    scene.close()
+
+
+@pytest.fixture
 def blut(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Give a command in this process, in the environment of the scene."""
+    return commands(scene, monkeypatch)
+
+
+def commands(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     for name, value in scene.env.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("LC_ALL", "C")
@@ -124,9 +138,39 @@ def test_check_draws_each_view_and_says_what_is_wrong(blut: Callable[..., Result
     assert len(drawn) == 24 and max(map(len, drawn)) <= 80
     every = blut("tui", "--check", "--size", "40x10")
     assert every.exit_code == 0, every.stderr
-    assert len(every.stdout.splitlines()) == 5 * 11 and max(map(len, every.stdout.splitlines())) == 40
+    assert (
+        len(every.stdout.splitlines()) == len(PANES) * 11 and max(map(len, every.stdout.splitlines())) == 40
+    )
     assert blut("tui", "--check", "--size", "wide").exit_code == 2
-    assert blut("tui", "--view", "Q").exit_code == 2
+    assert blut("tui", "--view", "Q").exit_code == 2 and tuple(PANES) == VIEWS
+
+
+def test_a_policy_is_off_waits_or_retrains_as_its_check_says(
+    blut: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("BLUT_TRAIN_POLICY", str(file := tmp_path / "policy.toml"))
+    reader = CockpitReader(print)
+
+    def drawn() -> str:
+        found = reader.look(LookWanted("S"))
+        assert found.rows == json.loads(blut("policy", "check", "--json").stdout)
+        return " ".join(
+            " ".join(line for one in PANES["S"].draw(found.rows, 76, False) for line in one.lines).split()
+        )
+
+    assert drawn() == ""
+    assert "nothing retrains by itself" in blut("tui", "--check", "--view", "S").stdout
+    file.write_text('recipe = "contained"\nschedule = "0 3 29 2 *"\nenabled = false\n')
+    assert drawn() == "default: off why: off: `blut policy enable` turns it on"
+    file.write_text(
+        f"instance = {json.dumps(os.environ['DAGSTER_HOME'])}\n" + file.read_text().replace("false", "true")
+    )
+    waits = drawn()
+    assert waits.startswith("default: waits (contained) why: ") and "-02-29 03:00:00, scheduled" in waits
+    file.write_text(file.read_text() + 'max_age = "1s"\nstart_hours = []\n')
+    assert "default: retrains (contained)" in drawn() and "next start: now" in drawn()
+    file.write_text("enabled = maybe")
+    assert str(file) in reader.look(LookWanted("S")).said
 
 
 @pytest.mark.parametrize(
@@ -230,9 +274,10 @@ def test_keys_open_filter_go_back_and_resize(blut: Callable[..., Result]) -> Non
 
 
 def test_a_run_is_cancelled_by_two_keys_within_the_time_and_not_otherwise(
-    scene: Scene, blut: Callable[..., Result]
+    own_scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    del blut
+    commands(scene := own_scene, monkeypatch)
+    at_work(scene, 6)
     found = {"J": CockpitReader(print).look(LookWanted("J"))}
     run = found["J"].rows[0]["id"]  # type: ignore[index]
 
@@ -252,7 +297,7 @@ def test_a_run_is_cancelled_by_two_keys_within_the_time_and_not_otherwise(
             assert "not cancelled" in "\n".join(await keyed.press(pilot, "c", "down"))
             assert state() == "STARTED"
             keyed.now += 20
-            await keyed.press(pilot, "up", "c")
+            await keyed.press(pilot, "c")
             assert "is ending" in "\n".join(await keyed.press(pilot, "enter"))
             ended = f"run {run[:8]} is cancelled"
             while ended not in "\n".join(keyed.app.board.text()):
@@ -267,8 +312,9 @@ def test_a_run_is_cancelled_by_two_keys_within_the_time_and_not_otherwise(
 
 
 def test_a_run_whose_process_is_gone_is_told_of_and_left_as_it_is(
-    scene: Scene, blut: Callable[..., Result]
+    own_scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    scene, blut = own_scene, commands(own_scene, monkeypatch)
     process = at_work(scene, 7)
     (pid, *_) = scene.tree()
     os.kill(scene.owner(pid), signal.SIGKILL)
