@@ -166,7 +166,7 @@ def test_a_policy_is_off_waits_or_retrains_as_its_check_says(
         f"instance = {json.dumps(os.environ['DAGSTER_HOME'])}\n" + file.read_text().replace("false", "true")
     )
     waits = drawn()
-    assert waits.startswith("default: waits (contained) why: ") and "-02-29 03:00:00, scheduled" in waits
+    assert waits.startswith("default: waits why: ") and "-02-29 03:00:00, scheduled" in waits
     file.write_text(file.read_text() + 'max_age = "1s"\nstart_hours = []\n')
     assert "default: retrains (contained)" in drawn() and "next start: now" in drawn()
     file.write_text("enabled = maybe")
