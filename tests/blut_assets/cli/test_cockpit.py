@@ -160,15 +160,18 @@ def test_a_policy_is_off_waits_or_retrains_as_its_check_says(
 
     assert drawn() == ""
     assert "nothing retrains by itself" in blut("tui", "--check", "--view", "S").stdout
-    file.write_text('recipe = "contained"\nschedule = "0 3 29 2 *"\nenabled = false\n')
+    file.write_text('recipe = "contained"\nschedule = "0 3 29 2 *"\nstart_hours = []\nenabled = false\n')
     assert drawn() == "default: off why: off: `blut policy enable` turns it on"
     file.write_text(
         f"instance = {json.dumps(os.environ['DAGSTER_HOME'])}\n" + file.read_text().replace("false", "true")
     )
     waits = drawn()
-    assert waits.startswith("default: waits why: ") and "-02-29 03:00:00, scheduled" in waits
-    file.write_text(file.read_text() + 'max_age = "1s"\nstart_hours = []\n')
-    assert "default: retrains (contained)" in drawn() and "next start: now" in drawn()
+    assert (
+        waits.startswith("default: waits why: a person goes first") and "-02-29 03:00:00, scheduled" in waits
+    )
+    (row,) = reader.look(LookWanted("S", anew=True)).rows or []
+    lines = PANES["S"].draw([{**row, "run": True, "recipe": "contained"}], 76, False)[0].lines
+    assert lines[0] == "default: retrains (contained)" and "    next start: now" in lines
     file.write_text("enabled = maybe")
     assert str(file) in reader.look(LookWanted("S")).said
 
