@@ -80,6 +80,8 @@ class Recipe:
             learns nothing from annotations.
         settings: the file ``configs/<settings>.yaml`` of its package has settings that are stronger than the
             defaults; called after the recipe if empty.
+        demo: the file ``configs/<demo>.yaml`` of its package has args with which anybody can try it; none if
+            empty.
     """
 
     name: str
@@ -95,6 +97,7 @@ class Recipe:
     ends_in: str = ""
     annotated: Annotated | None = None
     settings: str = ""
+    demo: str = ""
 
     @property
     def partitions(self) -> dg.PartitionsDefinition | None:

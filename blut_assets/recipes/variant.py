@@ -99,6 +99,7 @@ def _recipe(recipe: Recipe, old: str, new: str, made: Mapping[dg.AssetKey, dg.As
         metric=recipe.metric and replace(recipe.metric, asset=made[recipe.metric.asset.key]),
         backend=recipe.backend or old,
         settings=recipe.settings or recipe.name,
+        demo="",  # its names are those of the first cookbook
         annotated=recipe.annotated and _annotated(recipe.annotated, before),
     )
 

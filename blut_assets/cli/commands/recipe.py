@@ -73,6 +73,8 @@ def show_recipe(name: Name, as_json: AsJson = False) -> None:
         lines[3:3] = [f"runs for one partition at a time: {one['partitions']}"]
     lines[1:1] = [f"It needs {extra.told}" for extra in lacking(one["extras"])]
     lines += ["", f"makes {one['output']}:", *(f"  {asset}" for asset in one["assets"])]
+    if one["demo"]:
+        lines += ["", f"to try it: blut recipe run {name} --config {one['demo']}"]
     typer.echo("\n".join(lines))
 
 

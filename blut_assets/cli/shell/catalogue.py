@@ -17,7 +17,7 @@ from blut_assets.terminal.output import wrong
 from blut_assets.versions.files import Stat, note_beside, read_note, stat_of, write_note
 from blut_resources.text import meant
 
-CATALOGUE = 4
+CATALOGUE = 5
 """Raise when `describe` says something else of the same sources."""
 ALWAYS = ("blut_assets", "blut_resources", "cookbooks", "sensors")
 

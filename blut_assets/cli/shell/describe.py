@@ -40,6 +40,7 @@ def _recipe(recipe: Recipe, cookbook: Cookbook) -> Described:
         "arguments": arguments(recipe.args, recipe.template()),
         "schema": recipe.args.model_json_schema(),
         "template": recipe.template(),
+        "demo": recipe.demo,
         "partitions": _partitions(recipe.partitions),
         "assets": [key.to_user_string() for asset in recipe.assets for key in asset.keys],
     }

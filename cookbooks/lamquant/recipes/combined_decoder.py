@@ -61,4 +61,5 @@ COMBINED_DECODER = Recipe(
     configure=_configure,
     input_kinds=[Recordings.kind],
     metric=Metric(decoder_verdict, "gain_pct", "highest", only_if="passed"),
+    demo="args_demo_decoder",
 )

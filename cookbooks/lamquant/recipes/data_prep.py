@@ -44,4 +44,5 @@ DATA_PREP = Recipe(
     input_kinds=[Recordings.kind],
     metric=Metric(lma_corpus, "compression_ratio", "highest"),
     annotated=newly_annotated,
+    demo="args_demo_corpus",
 )

@@ -86,4 +86,5 @@ ENCODER = Recipe(
     configure=_configure,
     input_kinds=[Recordings.kind],
     metric=Metric(device_verdict, "worst_prdn", "lowest", only_if="passed"),
+    demo="args_demo_encoder",
 )

@@ -62,4 +62,5 @@ FULL_PIPELINE = Recipe(
     input_kinds=[Recordings.kind],
     metric=Metric(pipeline_verdict, "rate_advantage", "highest", only_if="passed"),
     annotated=newly_annotated,
+    demo="args_demo_pipeline",
 )

@@ -51,4 +51,5 @@ JOINT_CODEC = Recipe(
     configure=_configure,
     input_kinds=[Recordings.kind],
     metric=Metric(pccp_verdict, "worst_prdn", "lowest", only_if="passed", shows=rate_board),
+    demo="args_demo",
 )

@@ -55,4 +55,5 @@ ORACLE = Recipe(
     configure=_configure,
     input_kinds=[Recordings.kind],
     metric=Metric(oracle_verdict, "headroom_bits_pct", "highest", only_if="passed"),
+    demo="args_demo_oracle",
 )

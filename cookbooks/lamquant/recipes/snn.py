@@ -100,4 +100,5 @@ SNN = Recipe(
     input_kinds=[Recordings.kind],
     metric=Metric(snn_verdict, "auc", "highest", only_if="passed"),
     annotated=newly_annotated,
+    demo="args_demo_snn",
 )

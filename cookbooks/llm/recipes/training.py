@@ -149,6 +149,7 @@ FINETUNE = Recipe(
     configure=_finetune,
     input_kinds=[ExamplesFile.kind, HfModel.kind],
     metric=_loss(SFT_TAIL),
+    demo="args_demo",
 )
 
 FINETUNE_CONVERSATIONS = Recipe(

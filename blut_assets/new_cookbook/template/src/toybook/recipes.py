@@ -64,4 +64,5 @@ CLASSIFIER = Recipe(
     input_kinds=[Table.kind],
     # by this its runs are compared: the asset toybook_classifier_leaderboard
     metric=Metric(classifier_verdict, "accuracy", "highest", only_if="passed"),
+    demo="args_demo",
 )
