@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from rich.segment import Segment
 from rich.style import Style
@@ -15,9 +17,10 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from blut_assets.cli.cockpit import cancelling
+from blut_assets.cli.cockpit import cancelling, starting
 from blut_assets.cli.cockpit.drawing import BAD, GOOD, HEAD, WAITS, DrawnRow, cut, speaks_braille, wrapped
-from blut_assets.cli.cockpit.pane import LookWanted, Rows, filtered
+from blut_assets.cli.cockpit.launch_flow import FORM, PLAN, RECIPES, LaunchFlow
+from blut_assets.cli.cockpit.pane import LookWanted, Rows, filtered, fuzzy
 from blut_assets.cli.cockpit.panes import PANES
 from blut_assets.cli.cockpit.reader import CockpitLook, CockpitReader
 from blut_assets.terminal.output import counted
@@ -34,7 +37,9 @@ STYLES = {
 HERE = Style(reverse=True)
 AROUND = 4
 """Lines that are no rows: title, columns, sentence, keys."""
-HINT = "J jobs  L log  V verdicts  Y system  S policy  / filter c cancel ? keys q quit"
+HINT = "J jobs  L log  V verdicts  R run  Y system  S policy  c cancel  ? keys  q quit"
+WHILE_TYPING = ("up", "down", "pageup", "pagedown", "enter")
+"""Keys that choose a recipe while some of its letters are typed."""
 HELD_S = 10.0
 """Seconds for which what a key has done is told, whatever is read meanwhile."""
 AGES_S = 10
@@ -55,6 +60,14 @@ class CancelDone(Message):
     def __init__(self, said: str) -> None:
         super().__init__()
         self.said = said
+
+
+class StartDone(Message):
+    """Says what became of a run that was to be started."""
+
+    def __init__(self, run: str, said: str) -> None:
+        super().__init__()
+        self.run, self.said = run, said
 
 
 class CockpitBoard(Widget):
@@ -93,10 +106,12 @@ class Cockpit(App[None]):
         self.pane, self.run_id, self.events, self._back = pane, "", False, list[str]()
         self.reader, self.board = CockpitReader(lambda found: self._hand(LookDone(found))), CockpitBoard()
         self._braille, self._clock = speaks_braille(os.environ), clock
+        self.flow = LaunchFlow()
         self._rows: dict[str, Rows] = {}
+        self._rows_of: dict[str, LookWanted] = {}
         self._shown: list[DrawnRow] = []
         self._cursor, self._top, self._follows = "", 0, True
-        self._filter, self._typing = "", False
+        self._filter, self._typing = "", pane == RECIPES
         self._entries: list[DrawnRow] = []
         self._entries_of: tuple[object, ...] = ()
         self._held_until = 0.0
@@ -125,8 +140,12 @@ class Cockpit(App[None]):
         self.reader.start()
         self._ask()
 
+    def wanted(self) -> LookWanted:
+        """Returns what is to be read for what is shown."""
+        return LookWanted(self.pane, self.run_id, self.events, asked=self.flow.asked(self.pane))
+
     def _ask(self) -> None:
-        if self.reader.ask(LookWanted(self.pane, self.run_id, self.events, self._anew)):
+        if self.reader.ask(replace(self.wanted(), anew=self._anew)):
             self._anew = False
 
     def _tick(self) -> None:
@@ -145,20 +164,30 @@ class Cockpit(App[None]):
 
     def take(self, found: CockpitLook) -> None:
         """Show what was read, also of a view that was left meanwhile."""
-        wanted = found.wanted
+        wanted = replace(found.wanted, anew=False)
         if found.rows is not None:
-            self._rows[wanted.pane] = found.rows
+            self._rows[wanted.pane], self._rows_of[wanted.pane] = found.rows, wanted
         if wanted.pane == self.pane:
             self._read_at = found.at
             if self._clock() > self._held_until and not self._asked_until:
                 self._said = found.said or (self._said if found.rows is None else "")
-        if (wanted.pane, wanted.run, wanted.events) != (self.pane, self.run_id, self.events):
+        if wanted != self.wanted():
             self._ask()
         self._draw()
 
     def on_cancel_done(self, message: CancelDone) -> None:
         """Take what became of a run."""
         self._ending = 0.0
+        self._say(message.said)
+        self._draw()
+
+    def on_start_done(self, message: StartDone) -> None:
+        """Take what became of a run that was to be started, and show it among the jobs."""
+        self.flow.starting = False
+        if message.run and self.pane == PLAN:
+            self._back = []
+            self._turn("J")
+            self._cursor = message.run
         self._say(message.said)
         self._draw()
 
@@ -175,10 +204,11 @@ class Cockpit(App[None]):
             return
         pane, inner = PANES[self.pane], width - len(CHOSEN)
         rows = self._rows.get(self.pane)
-        of = (self.pane, id(rows), inner, int(time.time()) // AGES_S)
+        of = (self.pane, id(rows), inner, int(time.time()) // AGES_S, self.flow.asked(self.pane))
         if of != self._entries_of:
-            self._entries, self._entries_of = pane.draw(rows or [], inner, self._braille), of
-        self._shown = filtered(self._entries, self._filter)
+            shown = self.flow.draft.over(rows) if rows and self.pane == FORM else rows or []
+            self._entries, self._entries_of = pane.draw(shown, inner, self._braille) if shown else [], of
+        self._shown = (fuzzy if self.pane == RECIPES else filtered)(self._entries, self._filter)
         below = wrapped(self._sentence(), width)[: max(1, height - AROUND)]
         room = max(1, height - AROUND + 1 - len(below))
         self._place(room)
@@ -187,7 +217,7 @@ class Cockpit(App[None]):
             body = [(cut(UNCHOSEN + self._nothing(rows, pane.nothing), width), Style())]
         body = body[self._top : self._top + room]
         body += [("", Style())] * (room - len(body))
-        title = f"blut {pane.key} {pane.title}"
+        title = self.flow.title(self.pane) if self.pane in (FORM, PLAN) else f"blut {pane.key} {pane.title}"
         title += f"  run {self._run_shown()[:8]}" if self.pane == "L" else ""
         title += (
             f"  filter: {self._filter}{'_' if self._typing else ''}" if self._filter or self._typing else ""
@@ -207,9 +237,13 @@ class Cockpit(App[None]):
 
     def _sentence(self) -> str:
         if late := self.reader.late_s():
+            if not self._read_at:
+                return f"loading Dagster and the cookbooks, {late:.0f} s so far ..."
             return f"still reading after {late:.0f} s, which a locked database makes; this is of before"
         if self._said:
             return self._said
+        if told := self.flow.sentence(self.pane, self._cursor, self._rows.get(self.pane, [])):
+            return told
         read = time.strftime("%H:%M:%S", time.localtime(self._read_at)) if self._read_at else ""
         return f"{counted(len(self._shown), 'row')}, looked at {read}" if read else "loading Dagster ..."
 
@@ -249,17 +283,44 @@ class Cockpit(App[None]):
         event.stop()
         event.prevent_default()
         key, letter = event.key, event.character if event.is_printable else None
-        if self._asked_until:
+        if key == "ctrl+z":
+            self.action_suspend_process()
+        elif self._asked_until:
             self._confirm(key)
-        elif self._typing:
+        elif self.pane == FORM and self.flow.draft.editing:
+            self.flow.draft.key(key, letter)
+            self._ask()
+        elif self._typing and not (self.pane == RECIPES and key in WHILE_TYPING):
             self._type(key, letter)
         elif key in ("q", "ctrl+c", "ctrl+q"):
             self.exit()
+        elif self._flows(key, letter):
+            self._ask()
         elif letter and letter in PANES:
             self._open(letter)
         else:
             self._do(key, letter)
         self._draw()
+
+    def _flows(self, key: str, letter: str | None) -> bool:
+        """Do what a key means on the way from a recipe to its run; says whether it means something there."""
+        if self.pane not in (RECIPES, FORM, PLAN):
+            return False
+        rows, current = self._rows.get(self.pane, []), self._rows_of.get(self.pane) == self.wanted()
+        chosen = self._shown[self._at()].key if self._shown else ""
+        step = self.flow.key(self.pane, key, letter, chosen, rows, current=current)
+        if step is None:
+            return False
+        self._said = ""
+        if step.pane:
+            self._rows.pop(step.pane, None)
+            self._open(step.pane)
+        if step.said:
+            self._say(step.said)
+        if step.starts:
+            recipe, args, partition = json.loads(self.flow.draft.chosen)
+            starting.start(recipe, args, partition, lambda run, said: self._hand(StartDone(run, said)))
+        return True
 
     def _do(self, key: str, letter: str | None) -> None:
         page = max(1, self.size.height - AROUND)
@@ -284,6 +345,8 @@ class Cockpit(App[None]):
             self._ask()
 
     def _type(self, key: str, letter: str | None) -> None:
+        if self.pane == RECIPES:
+            self._cursor = ""  # the one that fits best
         if key == "escape":
             self._filter, self._typing = "", False
         elif key == "enter":
@@ -308,11 +371,12 @@ class Cockpit(App[None]):
 
     def _turn(self, pane: str) -> None:
         self.pane, self._cursor, self._top, self._filter = pane, "", 0, ""
+        self._typing = pane == RECIPES
         self._said, self._held_until = "", 0.0
         self._ask()
 
     def _enter(self) -> None:
-        if self.pane == "L" or not self._shown:
+        if self.pane in ("L", FORM, PLAN, RECIPES) or not self._shown:
             return
         if self._shown[self._at()].run:
             self._open("L")

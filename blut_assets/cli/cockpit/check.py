@@ -5,6 +5,7 @@ import asyncio
 from rich.cells import cell_len
 
 from blut_assets.cli.cockpit.board import Cockpit
+from blut_assets.cli.cockpit.launch_flow import FORM, RECIPES
 from blut_assets.cli.cockpit.pane import LookWanted
 from blut_assets.cli.cockpit.panes import PANES
 from blut_assets.cli.cockpit.reader import CockpitReader
@@ -15,18 +16,21 @@ SAYS_NONE = "None"
 def check(panes: list[str], size: tuple[int, int]) -> tuple[list[str], list[str]]:
     """Returns the lines of these views on a screen of so many columns and lines, and the faults found.
 
-    One is at fault that is blank, cannot be read or drawn, is wider than the screen, or shows ``None``.
+    One is at fault that is blank, cannot be read or drawn, is wider than the screen, or shows ``None``. With
+    the recipes goes the form of the first of them.
     """
     return asyncio.run(_check(panes, size))
 
 
 async def _check(panes: list[str], size: tuple[int, int]) -> tuple[list[str], list[str]]:
     lines, faults = list[str](), list[str]()
-    reader = CockpitReader(lambda found: None)
-    for name in panes:
-        found = reader.look(LookWanted(name))
+    reader = _Still()
+    looks = [(name, "") for name in panes]
+    for name, recipe in looks:
         app = Cockpit(name)
-        app.reader = _Still()
+        app.reader = reader
+        app.flow.choose(recipe)
+        found = reader.look(app.wanted())
         async with app.run_test(size=size) as pilot:
             app.take(found)
             await pilot.pause()
@@ -35,11 +39,13 @@ async def _check(panes: list[str], size: tuple[int, int]) -> tuple[list[str], li
         faults += [f"{name} {PANES[name].title}: {fault}" for fault in _faults(drawn, size[0])]
         if found.rows is None:
             faults.append(f"{name} {PANES[name].title}: {found.said}")
+        elif name == RECIPES and found.rows:
+            looks.append((FORM, found.rows[0]["name"]))
     return lines, faults
 
 
 class _Still(CockpitReader):
-    """Reads nothing: what is drawn was read before."""
+    """Reads when it is called, and nothing by itself."""
 
     def __init__(self) -> None:
         super().__init__(lambda found: None)

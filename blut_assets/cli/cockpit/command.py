@@ -10,7 +10,7 @@ from blut_assets.terminal.output import failed, wrong
 
 app = single()
 OPENS, CLEAR = "blut: opening the cockpit ...", "\r\x1b[K"
-VIEWS = ("J", "L", "V", "Y", "S", "?")
+VIEWS = ("J", "L", "V", "R", "Y", "S", "?")
 
 
 @app.command()
@@ -26,13 +26,13 @@ def tui(
     ] = "80x24",
     view: Annotated[
         str,
-        typer.Option("--view", metavar="KEY", help="Begin with this view, or check it alone: J, L, V, Y, S."),
+        typer.Option("--view", metavar="KEY", help="Begin with this view, or check it alone, such as J."),
     ] = "",
 ) -> None:
     """Open the cockpit: runs as they go on, their logs, verdicts, and this machine, by keys.
 
-    It only reads, but for `c`, which cancels a run and says before what is lost. `q` ends no run. `blut`
-    alone opens it too, on a terminal. `?` lists the keys.
+    It only reads, but for `c`, which cancels a run and says before what is lost, and `R`, which starts one
+    as a process of its own. `q` ends no run. `blut` alone opens it too, on a terminal. `?` lists the keys.
     """
     if view and view not in VIEWS:
         wrong(f"--view {view!r} is none of {', '.join(VIEWS)}")

@@ -24,6 +24,8 @@ class LookWanted:
     pane: str
     run: str = ""
     events: bool = False
+    asked: str = ""
+    """What else it is about, as text: the draft of a run."""
     anew: bool = False
     """Read it whatever has changed, and look again for what is looked for once."""
 
@@ -66,3 +68,23 @@ def filtered(entries: Sequence[DrawnRow], wanted: str) -> list[DrawnRow]:
     """Returns the entries that contain a text, whatever its case."""
     wanted = wanted.lower()
     return [one for one in entries if wanted in " ".join(one.lines).lower()]
+
+
+def fuzzy(entries: Sequence[DrawnRow], wanted: str) -> list[DrawnRow]:
+    """Returns the entries that have the letters of a text in this order, those with the closest first."""
+    found = [(span, one) for one in entries if (span := _span(one.key.lower(), wanted.lower())) is not None]
+    return [one for _, one in sorted(found, key=lambda pair: pair[0])]
+
+
+def _span(text: str, wanted: str) -> int | None:
+    """Returns over how many characters the letters of a text are spread at least; None if one is missing."""
+    spans: list[int] = []
+    for begin in [at for at, letter in enumerate(text) if wanted[:1] == letter]:
+        at = begin
+        for letter in wanted:
+            at = text.find(letter, at) + 1
+            if not at:
+                break
+        else:
+            spans.append(at - begin)
+    return min(spans, default=None) if wanted else 0

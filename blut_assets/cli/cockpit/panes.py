@@ -10,6 +10,7 @@ from blut_assets.cli.cockpit.drawing import BAD, HEAD, DrawnRow, bar, cut, spark
 from blut_assets.cli.cockpit.drawing import words as text_of
 from blut_assets.cli.cockpit.pane import MOST, LooksBefore, LookWanted, Pane, Rows
 from blut_assets.cli.cockpit.policies import PoliciesView
+from blut_assets.cli.cockpit.recipes import FormView, PlanView, RecipesView
 from blut_assets.terminal.output import LineTimes, ago, duration, numbers
 from blut_resources.machine.memory import size_text
 
@@ -254,6 +255,7 @@ class KeysView:
         "V        verdicts: what each recipe came to, and why not",
         "Y        system: who holds this machine, who waits, what blut doctor finds; r looks again",
         "S        policy: what each would do now, why not, and when it starts next; r looks again",
+        "R        run a recipe: type some of its letters, fill in its form, see its plan, Enter runs it",
         "up down  choose a row; PageUp, PageDown, Home, End too; End follows a log",
         "Enter    opens the log of the chosen run",
         "Esc      back; it also drops a filter",
@@ -276,5 +278,10 @@ class KeysView:
 
 
 PANES: Mapping[str, Pane] = {
-    one.key: one for one in (JobsView(), LogView(), VerdictsView(), SystemView(), PoliciesView(), KeysView())
+    one.key: one
+    for one in (
+        *(JobsView(), LogView(), VerdictsView(), RecipesView(), SystemView(), PoliciesView(), KeysView()),
+        *(FormView(), PlanView()),
+    )
 }
+"""By their keys; those that no key opens come last."""

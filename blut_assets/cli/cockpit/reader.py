@@ -18,6 +18,7 @@ LIMIT_S = 5.0
 """Seconds after which a look that has not ended is told of; what was there before stays on the screen."""
 POLICIES_S = 60
 """Seconds after which policies are looked at anew: their data is in no file of a home."""
+DATABASES = ("history/*.db", "history/runs/index.db")
 RELEVANT = ("history/*.db", "history/*.db-wal", "history/runs/index.db*", "alive")
 """Files of an instance of which one changes whenever a run does."""
 
@@ -44,6 +45,7 @@ class CockpitReader:
         self._asked: queue.SimpleQueue[LookWanted] = queue.SimpleQueue()
         self._instance: dg.DagsterInstance | None = None
         self._seen, self._before = LooksBefore(), (LookWanted(""), ())
+        self._databases: list[Path] = []
         self._begun: float | None = None
 
     def start(self) -> None:
@@ -91,9 +93,10 @@ class CockpitReader:
             self._seen.findings, self._seen.ended = [], {}
         elif stamp and not self._seen.partly and (wanted, stamp) == self._before:
             return CockpitLook(wanted, None, at=time.time())
-        born = bool(stamp) and any(stamp)
-        if self._instance is None or not born:
-            self._instance = open_instance(write=False)
+        databases = sorted(path for pattern in DATABASES for path in find_home().glob(pattern))
+        if self._instance is None or databases != self._databases:
+            # one that was opened before its first run has nothing for good
+            self._instance, self._databases = open_instance(write=False), databases
         self._seen.partly = False
         rows = PANES[wanted.pane].read(self._instance, self._seen, wanted)
         self._before = (wanted, stamp)

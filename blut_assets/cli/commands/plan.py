@@ -113,18 +113,12 @@ def show_plan(
 
     Ends with status 1 where a source cannot be looked at.
     """
-    from blut_assets.definitions import discovered
-    from blut_assets.history.planning import plan
+    from blut_assets.cli.views.plans import planned_assets
     from blut_resources.instance.instance import open_instance
 
-    beside = [asset for cookbook in discovered.cookbooks for asset in cookbook.assets]
-    planned = dict[str, "Planned"]()
     with open_instance(write=False) as instance:
-        for key in partitions:
-            for one in plan(instance, recipe.assets, recipe.configs(args, key), key, beside):
-                # what has no partitions is made once for all of them
-                planned.setdefault(f"{one.asset} {one.partition}", one)
-    _show(list(planned.values()), as_json, by_partition=recipe.partitions is not None)
+        planned = planned_assets(instance, recipe, args, partitions)
+    _show(planned, as_json, by_partition=recipe.partitions is not None)
 
 
 def _show(planned: "Sequence[Planned]", as_json: bool, *, by_partition: bool) -> None:

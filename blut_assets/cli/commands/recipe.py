@@ -6,7 +6,7 @@ import typer
 
 from blut_assets.cli.run.arguments import Args, ConfigFile, Name, Partition, Set, Tag
 from blut_assets.cli.run.detach import Detach, fork_if
-from blut_assets.cli.shell.catalogue import recipe_named, recipes
+from blut_assets.cli.shell.catalogue import recipe_named
 from blut_assets.cli.sweep.given import (
     Axes,
     FailFast,
@@ -17,6 +17,7 @@ from blut_assets.cli.sweep.given import (
     refuse_alone,
     sweep_given,
 )
+from blut_assets.cli.views.recipes import recipe_rows
 from blut_assets.extras import lacking
 from blut_assets.terminal.lazy import group
 from blut_assets.terminal.output import AsJson, columns, listing, moment, print_json
@@ -24,7 +25,6 @@ from blut_assets.terminal.output import AsJson, columns, listing, moment, print_
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from blut_assets.extras import Extra
 
 app = group("The jobs that can be run, and running one.")
 
@@ -35,27 +35,16 @@ def list_recipes(as_json: AsJson = False) -> None:
 
     One whose packages are not all installed says how to get them, and is not run before.
     """
-    found = recipes()
-    lack = {one["name"]: lacking(one["extras"]) for one in found}
-    rows = [
-        {
-            "name": one["name"],
-            "category": one["category"],
-            "backend": one["backend"],
-            "input": ", ".join(one["inputs"]) or "-",
-            "output": one["ends_in"],
-            **_lacks(lack[one["name"]], any(lack.values()), as_json),
-        }
-        for one in found
-    ]
+    rows = recipe_rows()
+    if not as_json and any(row["lacks"] for row in rows):
+        rows = [{**row, "not installed": _remedies(row["name"])} for row in rows]
+    if not as_json:
+        rows = [{name: value for name, value in row.items() if name != "lacks"} for row in rows]
     listing(rows, as_json, "no recipes: no cookbook is installed; `blut doctor` says how to get one")
 
 
-def _lacks(lack: "list[Extra]", somebody: bool, as_json: bool) -> dict[str, Any]:
-    """Returns the column of what is not installed; a table has it only where something is missing."""
-    if as_json:
-        return {"lacks": [one.asked for one in lack]}
-    return {"not installed": ", ".join(one.remedy for one in lack)} if somebody else {}
+def _remedies(name: str) -> str:
+    return ", ".join(one.remedy for one in lacking(recipe_named(name)["extras"]))
 
 
 @app.command("show")

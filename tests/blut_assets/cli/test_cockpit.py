@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import pty
+import queue
 import re
 import signal
 import sqlite3
@@ -19,13 +20,15 @@ from typer.testing import CliRunner, Result
 
 from blut_assets.cli import _words
 from blut_assets.cli.app import app
-from blut_assets.cli.cockpit import drawing
+from blut_assets.cli.cockpit import drawing, starting
 from blut_assets.cli.cockpit.board import Cockpit
 from blut_assets.cli.cockpit.check import _faults
 from blut_assets.cli.cockpit.command import VIEWS
 from blut_assets.cli.cockpit.pane import LookWanted
 from blut_assets.cli.cockpit.panes import PANES, JobsView
 from blut_assets.cli.cockpit.reader import CockpitLook, CockpitReader
+from blut_assets.cli.shell.describe import describe
+from blut_assets.discovery import Discovered
 from tests.conftest import REPOSITORY
 from tests.contained import cookbook
 from tests.e2e.box import BLUT
@@ -90,9 +93,9 @@ def commands(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Res
     for name, value in scene.env.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("LC_ALL", "C")
-    monkeypatch.setattr(
-        "blut_assets.definitions.discovered", SimpleNamespace(cookbooks=[cookbook()], left_out={})
-    )
+    alone = Discovered(cookbooks=[cookbook()], left_out={})
+    monkeypatch.setattr("blut_assets.definitions.discovered", alone)
+    monkeypatch.setattr("blut_assets.cli.shell.catalogue.catalogue", lambda: describe(alone))
     return lambda *words: CliRunner().invoke(app, list(words), prog_name="blut")
 
 
@@ -121,6 +124,7 @@ def test_each_view_is_what_its_command_prints(scene: Scene, blut: Callable[..., 
             json.loads(line) for line in lines
         ]
     assert read("V") == printed("results")
+    assert read("R") == printed("recipe", "list")
     system = read("Y")
     held = [row for row in system if "about" not in row]
     assert [(row["state"], row["asset"], row["run"]) for row in held] == [
@@ -139,10 +143,11 @@ def test_check_draws_each_view_and_says_what_is_wrong(blut: Callable[..., Result
     every = blut("tui", "--check", "--size", "40x10")
     assert every.exit_code == 0, every.stderr
     assert (
-        len(every.stdout.splitlines()) == len(PANES) * 11 and max(map(len, every.stdout.splitlines())) == 40
+        len(every.stdout.splitlines()) == (len(VIEWS) + 1) * 11
+        and max(map(len, every.stdout.splitlines())) == 40
     )
     assert blut("tui", "--check", "--size", "wide").exit_code == 2
-    assert blut("tui", "--view", "Q").exit_code == 2 and tuple(PANES) == VIEWS
+    assert blut("tui", "--view", "Q").exit_code == 2 and tuple(PANES)[: len(VIEWS)] == VIEWS
 
 
 def test_a_policy_is_off_waits_or_retrains_as_its_check_says(
@@ -271,6 +276,10 @@ def test_keys_open_filter_go_back_and_resize(blut: Callable[..., Result]) -> Non
             assert len(lines) == 10 and max(map(len, lines)) <= 40
             lines = await keyed.press(pilot, "question_mark")
             assert lines[0] == "blut ? keys"
+            suspended = []
+            keyed.app.action_suspend_process = lambda: suspended.append(1)  # type: ignore[method-assign]
+            await keyed.press(pilot, "ctrl+z")
+            assert suspended
 
     found["?"] = reader.look(LookWanted("?"))
     asyncio.run(use())
@@ -312,6 +321,68 @@ def test_a_run_is_cancelled_by_two_keys_within_the_time_and_not_otherwise(
             assert "nothing to cancel" in "\n".join(await keyed.press(pilot, "c"))
 
     asyncio.run(asyncio.wait_for(use(), 180))
+
+
+def test_a_run_is_started_by_keys_and_goes_on_without_the_cockpit(
+    own_scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene, blut = own_scene, commands(own_scene, monkeypatch)
+    scene.behave(gate=str(scene.root / "gate"), gate_at=1)
+
+    async def use() -> None:
+        app = Cockpit()
+        async with app.run_test(size=(80, 24)) as pilot:
+
+            async def shown(*words: str) -> list[str]:
+                while not all(word in "\n".join(app.board.text()) for word in words):
+                    await asyncio.sleep(0.05)
+                return app.board.text()
+
+            await pilot.press("R")
+            await shown("> contained")
+            await pilot.press("n", "t", "d", "x")
+            await shown("nothing contains 'ntdx'")
+            await pilot.press("backspace", "enter")
+            lines = await shown("[ plan ]  Enter shows the plan")
+            assert lines[0] == "blut R run contained" and lines[2].split() == [
+                ">",
+                "epochs",
+                "3",
+                "default",
+                "int",
+            ]
+            await pilot.press("enter", "ctrl+u", "q")
+            await shown("> epochs                 q_", "! contained: argument 'epochs' = 'q'")
+            await pilot.press("enter", "p")
+            await shown("first mend this: contained: argument 'epochs' = 'q'")
+            await pilot.press("enter", "backspace", "5", "enter", "down", "down", "left")
+            lines = await shown("[ plan ]  Enter shows the plan", "typed", "> reuse                  require")
+            await pilot.press("d")
+            await shown("> reuse                  auto", "default")
+            await pilot.press("end", "enter")
+            lines = await shown("contained/trained", "stale", "Enter runs it")
+            assert lines[0] == "blut R plan of contained" and "never materialized" in "\n".join(lines)
+            plan = app._rows["plan"]
+            assert plan == json.loads(blut("plan", "contained", "--set", "epochs=5", "--json").stdout)
+            await pilot.press("enter")
+            await shown("blut J jobs", "goes on in the background", "epoch 1/5")
+            await pilot.press("R", "enter")
+            await shown("epochs                 5", "run ")
+
+    asyncio.run(asyncio.wait_for(use(), 180))
+    with scene.instance() as instance:
+        (run,) = instance.get_runs()
+    assert run.status is dg.DagsterRunStatus.STARTED and run.run_config["epochs"] == 5
+    (scene.root / "gate").touch()
+    until(lambda: scene.status() == "SUCCESS")
+
+
+def test_what_a_run_was_refused_for_is_told(own_scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands(own_scene, monkeypatch)
+    told = queue.SimpleQueue[tuple[str, str]]()
+    starting.start("contained", {"epochs": "x"}, None, lambda run, said: told.put((run, said)))
+    run, said = told.get(timeout=180)
+    assert run == "" and said.startswith("not started: contained: argument 'epochs' = 'x'")
 
 
 def test_a_run_whose_process_is_gone_is_told_of_and_left_as_it_is(
