@@ -37,7 +37,7 @@ class Draft:
         return json.dumps([self.recipe, typed], sort_keys=True)
 
     def begin(self, row: Mapping[str, Any]) -> None:
-        """Begin to type into an argument, with what stands in it."""
+        """Start to type into an argument, with what stands in it."""
         self.editing, self.text = row["argument"], row["value"]
 
     def key(self, key: str, letter: str | None) -> None:

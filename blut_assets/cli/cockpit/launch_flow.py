@@ -26,7 +26,7 @@ class LaunchFlow:
         self.starting = False
 
     def choose(self, recipe: str) -> None:
-        """Begin with a recipe, or go on with its draft."""
+        """Start with a recipe, or go on with its draft."""
         if recipe != self.draft.recipe:
             self.draft = Draft(recipe)
 
