@@ -37,6 +37,7 @@ SUBJECTS: Mapping[str, str] = {
     "blut_assets/cli/test_checked_places.py": "blut_assets/cli/commands/checked_places.py",
     "blut_assets/cli/test_detach.py": "blut_assets/cli/run/detach.py",
     "blut_assets/cli/sweep/test_faults.py": "blut_assets/cli/sweep",
+    "blut_assets/cli/test_cockpit_results.py": "blut_assets/cli/cockpit/results.py",
     "blut_assets/cli/test_streams.py": "blut_assets/cli/shell/terminal.py",
     "blut_assets/cli/test_completion.py": "blut_assets/cli/shell/completion.py",
     "blut_resources/remote/test_commands.py": "blut_assets/cli/commands/cache_remote.py",

@@ -18,6 +18,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from blut_assets.cli.cockpit import cancelling, starting
+from blut_assets.cli.cockpit.chart import SIGNS
 from blut_assets.cli.cockpit.drawing import BAD, GOOD, HEAD, WAITS, DrawnRow, cut, speaks_braille, wrapped
 from blut_assets.cli.cockpit.launch_flow import FORM, PLAN, RECIPES, LaunchFlow
 from blut_assets.cli.cockpit.pane import LookWanted, Rows, filtered, fuzzy
@@ -26,7 +27,11 @@ from blut_assets.cli.cockpit.reader import CockpitLook, CockpitReader
 from blut_assets.terminal.output import counted
 
 TICK_S = 1.0
-CHOSEN, UNCHOSEN = "> ", "  "
+OTHER = {"L": "e", "M": "l"}
+"""By view the key that shows its other form."""
+OF_RUN = ("L", "M")
+"""Views of the chosen run."""
+CHOSEN, UNCHOSEN, MARKED = "> ", "  ", "*"
 STYLES = {
     GOOD: Style(color="green"),
     BAD: Style(color="red"),
@@ -37,7 +42,7 @@ STYLES = {
 HERE = Style(reverse=True)
 AROUND = 4
 """Lines that are no rows: title, columns, sentence, keys."""
-HINT = "J jobs  L log  V verdicts  R run  Y system  S policy  c cancel  ? keys  q quit"
+HINT = "J jobs L log M metrics B best V verdicts R run Y system S policy ? keys q quit"
 WHILE_TYPING = ("up", "down", "pageup", "pagedown", "enter")
 """Keys that choose a recipe while some of its letters are typed."""
 HELD_S = 10.0
@@ -103,7 +108,8 @@ class Cockpit(App[None]):
         """Take the view to show first."""
         super().__init__(ansi_color=True)
         self.animation_level = "none"
-        self.pane, self.run_id, self.events, self._back = pane, "", False, list[str]()
+        self.pane, self.run_id, self._back = pane, "", list[str]()
+        self._turned, self._marked = set[str](), list[str]()
         self.reader, self.board = CockpitReader(lambda found: self._hand(LookDone(found))), CockpitBoard()
         self._braille, self._clock = speaks_braille(os.environ), clock
         self.flow = LaunchFlow()
@@ -142,7 +148,8 @@ class Cockpit(App[None]):
 
     def wanted(self) -> LookWanted:
         """Returns what is to be read for what is shown."""
-        return LookWanted(self.pane, self.run_id, self.events, asked=self.flow.asked(self.pane))
+        asked = " ".join(self._marked) if self.pane == "M" else self.flow.asked(self.pane)
+        return LookWanted(self.pane, self.run_id, self.pane in self._turned, asked)
 
     def _ask(self) -> None:
         if self.reader.ask(replace(self.wanted(), anew=self._anew)):
@@ -219,6 +226,7 @@ class Cockpit(App[None]):
         body += [("", Style())] * (room - len(body))
         title = self.flow.title(self.pane) if self.pane in (FORM, PLAN) else f"blut {pane.key} {pane.title}"
         title += f"  run {self._run_shown()[:8]}" if self.pane == "L" else ""
+        title += f"  {counted(len(self._marked), 'run')} marked" if self._marked else ""
         title += (
             f"  filter: {self._filter}{'_' if self._typing else ''}" if self._filter or self._typing else ""
         )
@@ -251,9 +259,10 @@ class Cockpit(App[None]):
         found: list[tuple[str, Style]] = []
         for one in self._shown:
             chosen = one.key == self._cursor
-            style = HERE if chosen else STYLES.get(one.tone, Style())
-            mark = CHOSEN if chosen else UNCHOSEN
-            found += [((mark if not n else UNCHOSEN) + line, style) for n, line in enumerate(one.lines)]
+            tone, marked = STYLES.get(one.tone, Style()), one.run in self._marked
+            first = (CHOSEN if chosen else UNCHOSEN)[0] + (MARKED if marked else UNCHOSEN[1])
+            found.append((first + one.lines[0], HERE if chosen else tone))
+            found += [(UNCHOSEN + line, tone) for line in one.lines[1:]]
         return found
 
     def _place(self, room: int) -> None:
@@ -336,13 +345,28 @@ class Cockpit(App[None]):
             self._typing = True
         elif letter == "c":
             self._ask_to_cancel()
-        elif letter == "e" and self.pane == "L":
-            self.events = not self.events
-            self._rows.pop("L", None)
+        elif letter and letter == OTHER.get(self.pane):
+            self._turned ^= {self.pane}
+            self._rows.pop(self.pane, None)
             self._ask()
+        elif letter == " ":
+            self._mark()
         elif letter == "r":
             self._anew = True
             self._ask()
+
+    def _mark(self) -> None:
+        """Mark the chosen run, or no more."""
+        run = self._shown[self._at()].run if self._shown else ""
+        if run in self._marked:
+            self._marked.remove(run)
+        elif not run:
+            self._say("no run is behind this row, so there is nothing to mark")
+        elif len(self._marked) == len(SIGNS):
+            self._say(f"{len(SIGNS)} runs are marked already; space on one of them takes its mark away")
+        else:
+            self._marked.append(run)
+        self._rows.pop("M", None)
 
     def _type(self, key: str, letter: str | None) -> None:
         if self.pane == RECIPES:
@@ -358,7 +382,7 @@ class Cockpit(App[None]):
 
     def _open(self, pane: str) -> None:
         chosen = self._shown[self._at()].run if self._shown else ""
-        if pane == "L" and self.pane != "L":
+        if pane in OF_RUN and self.pane not in OF_RUN:
             self._choose_run(chosen)
         if pane != self.pane:
             self._back.append(self.pane)
@@ -366,7 +390,8 @@ class Cockpit(App[None]):
 
     def _choose_run(self, run: str) -> None:
         if run != self.run_id:
-            self._rows.pop("L", None)
+            for pane in OF_RUN:
+                self._rows.pop(pane, None)
         self.run_id, self._follows = run, True
 
     def _turn(self, pane: str) -> None:

@@ -10,7 +10,7 @@ from blut_assets.terminal.output import failed, wrong
 
 app = single()
 OPENS, CLEAR = "blut: opening the cockpit ...", "\r\x1b[K"
-VIEWS = ("J", "L", "V", "R", "Y", "S", "?")
+VIEWS = ("J", "L", "M", "B", "V", "R", "Y", "S", "?")
 
 
 @app.command()

@@ -19,13 +19,14 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class LookWanted:
-    """Says what is to be read: a view, the run that it is about, whether a log is the run's own stream."""
+    """Says what is to be read: a view, the run that it is about, and whether in its other form."""
 
     pane: str
     run: str = ""
-    events: bool = False
+    other: bool = False
+    """A log the run's own stream of events, curves by the logarithm of their values."""
     asked: str = ""
-    """What else it is about, as text: the draft of a run."""
+    """What else it is about, as text: the draft of a run, the runs that are marked."""
     anew: bool = False
     """Read it whatever has changed, and look again for what is looked for once."""
 

@@ -11,6 +11,7 @@ from blut_assets.cli.cockpit.drawing import words as text_of
 from blut_assets.cli.cockpit.pane import MOST, LooksBefore, LookWanted, Pane, Rows
 from blut_assets.cli.cockpit.policies import PoliciesView
 from blut_assets.cli.cockpit.recipes import FormView, PlanView, RecipesView
+from blut_assets.cli.cockpit.results import LeaderboardView, MetricsView
 from blut_assets.terminal.output import LineTimes, ago, duration, numbers
 from blut_resources.machine.memory import size_text
 
@@ -139,7 +140,7 @@ class LogView:
         from blut_resources.instance.instance import home_of
         from blut_resources.runs.files import status_path
 
-        run, events = wanted.run, wanted.events
+        run, events = wanted.run, wanted.other
         run = run or next((one.run_id for one in instance.get_runs(limit=1)), "")
         if not run:
             raise LookupError("no run yet: `blut recipe list` says what can be run")
@@ -252,10 +253,13 @@ class KeysView:
     TOLD = (
         "J        jobs: the runs, and how far each is",
         "L        log of the chosen run, followed; e its own stream of events, and back",
+        "M        metrics: the curves of the chosen run, or of those marked; l by their logarithm",
+        "B        leaderboard: the results of each recipe, the best first, and the args that differ",
         "V        verdicts: what each recipe came to, and why not",
         "Y        system: who holds this machine, who waits, what blut doctor finds; r looks again",
         "S        policy: what each would do now, why not, and when it starts next; r looks again",
         "R        run a recipe: type some of its letters, fill in its form, see its plan, Enter runs it",
+        "space    mark the chosen run for M, up to four, or no more",
         "up down  choose a row; PageUp, PageDown, Home, End too; End follows a log",
         "Enter    opens the log of the chosen run",
         "Esc      back; it also drops a filter",
@@ -280,7 +284,8 @@ class KeysView:
 PANES: Mapping[str, Pane] = {
     one.key: one
     for one in (
-        *(JobsView(), LogView(), VerdictsView(), RecipesView(), SystemView(), PoliciesView(), KeysView()),
+        *(JobsView(), LogView(), MetricsView(), LeaderboardView(), VerdictsView(), RecipesView()),
+        *(SystemView(), PoliciesView(), KeysView()),
         *(FormView(), PlanView()),
     )
 }

@@ -18,6 +18,8 @@ LIMIT_S = 5.0
 """Seconds after which a look that has not ended is told of; what was there before stays on the screen."""
 POLICIES_S = 60
 """Seconds after which policies are looked at anew: their data is in no file of a home."""
+EVERY_S = {"B": 30.0, "M": 3.0}
+"""Seconds for which what was read of a view counts, where every change of a run would have it read anew."""
 DATABASES = ("history/*.db", "history/runs/index.db")
 RELEVANT = ("history/*.db", "history/*.db-wal", "history/runs/index.db*", "alive")
 """Files of an instance of which one changes whenever a run does."""
@@ -46,6 +48,7 @@ class CockpitReader:
         self._instance: dg.DagsterInstance | None = None
         self._seen, self._before = LooksBefore(), (LookWanted(""), ())
         self._databases: list[Path] = []
+        self._read_at = 0.0
         self._begun: float | None = None
 
     def start(self) -> None:
@@ -91,7 +94,7 @@ class CockpitReader:
         stamp = self._stamp(find_home(), wanted)
         if wanted.anew:
             self._seen.findings, self._seen.ended = [], {}
-        elif stamp and not self._seen.partly and (wanted, stamp) == self._before:
+        elif self._counts(wanted, stamp):
             return CockpitLook(wanted, None, at=time.time())
         databases = sorted(path for pattern in DATABASES for path in find_home().glob(pattern))
         if self._instance is None or databases != self._databases:
@@ -99,8 +102,15 @@ class CockpitReader:
             self._instance, self._databases = open_instance(write=False), databases
         self._seen.partly = False
         rows = PANES[wanted.pane].read(self._instance, self._seen, wanted)
-        self._before = (wanted, stamp)
+        self._before, self._read_at = (wanted, stamp), time.monotonic()
         return CockpitLook(wanted, rows, not_born(find_home()), time.time())
+
+    def _counts(self, wanted: LookWanted, stamp: tuple[Any, ...]) -> bool:
+        """Says whether what was read last of this view is still to be shown."""
+        if wanted != self._before[0] or self._seen.partly:
+            return False
+        soon = time.monotonic() - self._read_at < EVERY_S.get(wanted.pane, 0.0)
+        return soon or (bool(stamp) and stamp == self._before[1])
 
     def _stamp(self, home: Path, wanted: LookWanted) -> tuple[Any, ...]:
         """Returns what changes with the files that a view is made of; empty where that cannot be told."""

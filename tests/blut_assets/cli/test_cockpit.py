@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,8 +30,9 @@ from blut_assets.cli.cockpit.panes import PANES, JobsView
 from blut_assets.cli.cockpit.reader import CockpitLook, CockpitReader
 from blut_assets.cli.shell.describe import describe
 from blut_assets.discovery import Discovered
+from blut_assets.recipes import Metric
 from tests.conftest import REPOSITORY
-from tests.contained import cookbook
+from tests.contained import cookbook, recipe, trained
 from tests.e2e.box import BLUT
 from tests.e2e.scene import Scene, until
 
@@ -276,6 +278,11 @@ def test_keys_open_filter_go_back_and_resize(blut: Callable[..., Result]) -> Non
             assert len(lines) == 10 and max(map(len, lines)) <= 40
             lines = await keyed.press(pilot, "question_mark")
             assert lines[0] == "blut ? keys"
+            keyed.found["M"] = CockpitLook(LookWanted("M", run), [])
+            await keyed.press(pilot, "J", "space")
+            assert keyed.app.board.text()[2].startswith(">*") and "1 run marked" in keyed.app.board.text()[0]
+            await keyed.press(pilot, "M", "l")
+            assert keyed.asked[-1] == LookWanted("M", keyed.app.run_id, True, keyed.app.run_id)
             suspended = []
             keyed.app.action_suspend_process = lambda: suspended.append(1)  # type: ignore[method-assign]
             await keyed.press(pilot, "ctrl+z")
@@ -375,6 +382,28 @@ def test_a_run_is_started_by_keys_and_goes_on_without_the_cockpit(
     assert run.status is dg.DagsterRunStatus.STARTED and run.run_config["epochs"] == 5
     (scene.root / "gate").touch()
     until(lambda: scene.status() == "SUCCESS")
+    scene.behave()
+    assert scene.run(scene.recipe(epochs=2)) == 0
+    show_results(run.run_id, monkeypatch)
+
+
+def show_results(longer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two runs that ended, of 5 and of 2 epochs, by the epochs that they trained, and their curves."""
+    ranked = replace(recipe, metric=Metric(trained, "epochs", "highest"))
+    book = replace(cookbook(), recipes=[ranked])
+    monkeypatch.setattr("blut_assets.definitions.discovered", Discovered(cookbooks=[book]))
+    reader = CockpitReader(print)
+    best = reader.look(LookWanted("B")).rows or []
+    told = [(one["place"], one["value"], one["args"], one["recipe"]) for one in best]
+    assert told == [(1, 5, {"epochs": 5}, "contained"), (2, 2, {"epochs": 2}, "contained")]
+    assert best[0]["run"] == longer
+    both = " ".join(one["run"] for one in best)
+    (row,) = reader.look(LookWanted("M", other=True, asked=both)).rows or []
+    assert (row["metric"], row["logarithmic"]) == ("loss", True)
+    assert [len(one["points"]) for one in row["curves"]] == [5, 2]
+    (row,) = reader.look(LookWanted("M", longer)).rows or []
+    assert [one["run"] for one in row["curves"]] == [longer] and not row["logarithmic"]
+    assert "was deleted" in reader.look(LookWanted("M", "0" * 32)).said
 
 
 def test_what_a_run_was_refused_for_is_told(own_scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,80 @@
+"""What the cockpit shows of results beside each other: curves in characters, and the best of each recipe."""
+
+from pathlib import Path
+
+from blut_assets.cli.cockpit.chart import chart
+from blut_assets.cli.cockpit.results import LeaderboardView, MetricsView
+from blut_assets.cli.views.curves import curve_rows
+from blut_resources.instance.instance import open_instance
+from blut_resources.runs.files import status_path
+from blut_resources.runs.status import Status
+
+CURVES = [[(1, 1.0), (2, 0.5), (3, 0.25), (4, 0.125), (8, 0.01)], [(1, 0.8), (4, 0.1)]]
+DRAWN = """\
+         1 |*
+           |o
+           |
+           |     *
+           |           *    *
+      0.01 |                o                    *
+           +-----------^--------------------------
+     epoch  1                                    8"""
+BY_LOGARITHM = """\
+         1 |o
+           |     *
+           |           *    *
+           |                o
+           |
+      0.01 |                                     *
+           +-----------^--------------------------
+     epoch  1                                    8"""
+
+
+def test_curves_lie_over_each_other_with_the_resumes_on_the_axis() -> None:
+    assert "\n".join(chart(CURVES, [[3], []], 50, 6, logarithmic=False)) == DRAWN
+    assert "\n".join(chart(CURVES, [[3], []], 50, 6, logarithmic=True)) == BY_LOGARITHM
+    (flat, *_, axis, below) = chart([[(1, 2.0)]], [[]], 50, 6, logarithmic=False)
+    assert flat.split() == ["2", "|"] and "^" not in axis and below.split() == ["epoch", "1", "1"]
+    (nothing,) = chart([[(1, -1.0), (2, 0.0)]], [[]], 50, 6, logarithmic=True)
+    assert nothing == "no value above 0 to draw by its logarithm"
+
+
+def test_a_metric_of_several_runs_is_one_row_and_a_resume_is_marked(home: Path) -> None:
+    first, second = "1" * 32, "2" * 32
+    for run, attempts in ((first, [(1, 2, 3), (3, 4)]), (second, [(1, 2)])):
+        (stream := status_path(home, run)).parent.mkdir(parents=True)
+        events = Status(stream)
+        for epochs in attempts:
+            events.write("asset_started", "some/model", config={})
+            for epoch in epochs:
+                values = {"rate": 0.1, "loss": 1 / epoch, "word": "x", "nan": "nan"}
+                events.write("epoch", "some/model", epoch=epoch, metrics=values)
+                events.write("epoch", "some/model", epoch=epoch, phase="val", metrics={"loss": 2 / epoch})
+        events.close()
+    with open_instance() as instance:
+        rows = curve_rows(instance, [first, second])
+    assert [row["metric"] for row in rows] == ["loss", "loss (val)", "rate"]
+    loss = rows[0]["curves"]
+    assert [one["run"] for one in loss] == [first, second]
+    assert loss[0]["points"] == [[1, 1.0], [2, 1 / 2], [3, 1 / 3], [4, 1 / 4]]
+    assert (loss[0]["seams"], loss[1]["seams"]) == ([2], [])
+    entries = MetricsView().draw([{**row, "logarithmic": True} for row in rows], 76, False)
+    assert entries[0].lines[:2] == ("some/model loss (log)", "* 11111111 0.25  o 22222222 0.5")
+    assert entries[0].lines[-2].count("^") == 1 and max(len(line) for e in entries for line in e.lines) <= 76
+
+
+def test_a_leaderboard_names_each_recipe_once_and_the_args_that_differ() -> None:
+    row = {"recipe": "tiny", "metric": "loss", "best": "lowest", "place": 1, "value": 0.25, "run": "a" * 32}
+    row |= {"at": 0.0, "partition": "", "args": {"epochs": 3}}
+    other = {
+        **row,
+        "place": None,
+        "value": "nan",
+        "run": "b" * 32,
+        "partition": "west",
+        "args": {"epochs": 4},
+    }
+    entries = LeaderboardView().draw([row, other], 76, False)
+    assert entries[0].lines == ("tiny: loss, lowest first", "  1 aaaaaaaa 0.25       -          epochs=3")
+    assert entries[1].lines == ("  - bbbbbbbb -          -          partition=west epochs=4",)
+    assert [one.run for one in entries] == [row["run"], other["run"]]
