@@ -44,6 +44,7 @@ ASKED = {
     "report": Asked("{run} -o {scratch}/report.html", TOLD),
     "runs diff": Asked("{run} {run}", TOLD),
     "runs prune": Asked("--keep-days 1", TOLD),
+    "runs export": Asked("{run} --as tensorboard -o {scratch}/logs", (0, 1, 2), everywhere=False),
     "runs tell": Asked("{run}", (0, 1, 2), writes=True),
     "lineage": Asked("neighbour/line", TOLD),
     "stage list": Asked("", everywhere=False),

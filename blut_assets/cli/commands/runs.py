@@ -1,9 +1,10 @@
-"""Implements `blut runs diff A B` and `blut runs prune`: what two runs were made of;
-old runs, and their removal.
+"""Implements `blut runs diff|tell|export|prune`: what two runs were made of, runs for other tools,
+old runs and their removal.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from sensors.housekeeping.choice import Choice, Removable
 
-app = group("Compare two runs, and remove old ones.")
+app = group("Compare two runs, write them for other tools, remove old ones.")
 LAST = ", last epoch"
 """How a result is called that an asset has only where it was computed, and not where it was reused."""
 OWN = (
@@ -158,6 +159,50 @@ def tell(
         failed(str(error))
     for sentence in told or [f"wandb is being told of run {run.run_id[:8]}, in the background"]:
         typer.echo(sentence)
+
+
+@app.command("export")
+def export(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help=RUN_ID, autocompletion=complete_run)],
+    kind: Annotated[Literal["tensorboard", "mlflow"], typer.Option("--as", help="For which tool.")],
+    target: Annotated[
+        str,
+        typer.Option(
+            "-o", "--output", help="A log directory of TensorBoard; sqlite:///FILE or http://HOST of MLflow."
+        ),
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Write runs that have ended for TensorBoard or MLflow.
+
+    All epochs of all assets, also those before a resume; args, tags, and the figures of what was made. What
+    is there already stays as it is. MLflow is the one whose command is on the PATH; `blut runs tell` writes
+    for Weights & Biases.
+    """
+    from blut_assets.cli.exports.exported import ExportFault, exported
+    from blut_assets.cli.exports.mlflow import write_mlflow
+    from blut_assets.cli.exports.tensorboard import write_tensorboard
+    from blut_assets.cli.run.lookup import run_named
+    from blut_resources.instance.instance import open_instance
+
+    takes = {"tensorboard": "a directory", "mlflow": "sqlite:///FILE or http://HOST"}
+    if (kind == "mlflow") != ("://" in target):
+        wrong(f"-o {target}: --as {kind} takes {takes[kind]}")
+    try:
+        with open_instance(write=False) as instance:
+            found = {run.run_id: run for run in (run_named(instance, name) for name in runs)}
+            told = [exported(instance, run) for run in found.values()]
+        if kind == "mlflow":
+            made = write_mlflow(told, target)
+        else:
+            made = {run.run_id: str(write_tensorboard(run, Path(target)) or "") for run in told}
+    except ExportFault as error:
+        failed(str(error))
+    if as_json:
+        print_json([{"run": run, "written": where} for run, where in made.items()])
+    else:
+        for run, where in made.items():
+            typer.echo(f"{run[:8]}  {where or f'is in {target} already'}")
 
 
 @app.command("prune")

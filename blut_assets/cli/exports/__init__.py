@@ -1,0 +1,1 @@
+"""Writes runs that have ended for other tools to read, in their own formats."""
