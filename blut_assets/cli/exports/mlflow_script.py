@@ -17,7 +17,7 @@ STATES = {"success": "FINISHED", "cancelled": "KILLED", "deadline": "KILLED", "p
 
 def main() -> None:
     """Write what was asked for, and print the id of each run as JSON."""
-    from mlflow import MlflowClient
+    from mlflow import MlflowClient  # pyright: ignore[reportMissingImports]
 
     order = json.load(sys.stdin)
     client = MlflowClient(tracking_uri=order["uri"])
@@ -52,7 +52,7 @@ def _one(client: Any, experiment: str, run: dict[str, Any], name: str, tags: dic
 
 
 def _log(client: Any, run: str, params: dict[str, Any], points: list[tuple[int, float, Any]]) -> None:
-    from mlflow.entities import Metric, Param
+    from mlflow.entities import Metric, Param  # pyright: ignore[reportMissingImports]
 
     told = [Param(key, str(params[own])[:LONG]) for own, key in _names(params).items()]
     names = _names(key for _, _, values in points for key in values)

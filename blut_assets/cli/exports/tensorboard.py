@@ -60,22 +60,28 @@ def _curve(run: ExportedRun, asset: str) -> Iterator[Any]:
 
 
 def _whole(run: ExportedRun) -> Iterator[Any]:
-    from tensorboardX.proto.event_pb2 import Event
     from tensorboardX.summary import hparams, text
 
     for summary in hparams(dict(run.args), dict(run.results)):
-        yield Event(wall_time=run.ended, summary=summary)
+        yield _event(run.ended, summary)
     for name, value in run.results.items():
         yield _scalar(name, value, run.ended, 0)
     about = {"recipe": run.name, "state": run.state, "args": run.args, "tags": run.tags}
     page = "    " + json.dumps(about, indent=2).replace("\n", "\n    ")  # indented, it is code in Markdown
-    yield Event(wall_time=run.ended, summary=text("about", page))
+    yield _event(run.ended, text("about", page))
 
 
 def _scalar(name: str, value: float, at: float, epoch: int) -> Any:
     """Returns a scalar whose name is kept; the package's own would put ``_`` for what a tag may well have."""
-    from tensorboardX.proto.event_pb2 import Event
-    from tensorboardX.proto.summary_pb2 import Summary
+    from tensorboardX.proto import summary_pb2
 
-    value_of = Summary.Value(tag=name, simple_value=value)
-    return Event(wall_time=at, step=epoch, summary=Summary(value=[value_of]))
+    proto: Any = summary_pb2  # protobuf makes its classes when it is imported
+    value_of = proto.Summary.Value(tag=name, simple_value=value)
+    return _event(at, proto.Summary(value=[value_of]), epoch)
+
+
+def _event(at: float, summary: Any, epoch: int = 0) -> Any:
+    from tensorboardX.proto import event_pb2
+
+    proto: Any = event_pb2
+    return proto.Event(wall_time=at, step=epoch, summary=summary)

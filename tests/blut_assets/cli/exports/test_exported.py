@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.proto import event_pb2
 from tensorboardX.record_writer import masked_crc32c
 from typer.testing import CliRunner, Result
 
 from blut_assets.cli.app import app
 from tests.e2e.scene import Scene, until
 
+Event: Any = getattr(event_pb2, "Event")  # noqa: B009  # protobuf makes its classes when it is imported
 READ = """
 import json, sys
 from mlflow import MlflowClient
