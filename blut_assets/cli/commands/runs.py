@@ -180,7 +180,7 @@ def export(
     for Weights & Biases.
     """
     from blut_assets.cli.exports.exported import ExportFault, exported
-    from blut_assets.cli.exports.mlflow import write_mlflow
+    from blut_assets.cli.exports.mlflow_store import write_mlflow
     from blut_assets.cli.exports.tensorboard import write_tensorboard
     from blut_assets.cli.run.lookup import run_named
     from blut_resources.instance.instance import open_instance

@@ -76,7 +76,7 @@ def exported(instance: dg.DagsterInstance, run: dg.DagsterRun) -> ExportedRun:
     events = made_by(instance, run.run_id)
     digests = {name: reuse.digest_of(event) for name, event in events.items()}
     artifacts = {name: event.metadata.get(reuse.ARTIFACT) for name, event in events.items()}
-    facts = {name: entry.value for name, entry in artifacts.items() if entry}
+    facts: dict[str, Any] = {name: entry.value for name, entry in artifacts.items() if entry}
     args = args_of(run) if RECIPE_TAG in run.tags else None
     return ExportedRun(
         run_id=run.run_id,

@@ -69,7 +69,7 @@ def epochs_of(run: str) -> list[dict[str, Any]]:
     return [event for event in map(json.loads, lines) if event["kind"] == "epoch"]
 
 
-def events_in(directory: Path) -> list[Event]:
+def events_in(directory: Path) -> list[Any]:
     """The records of an event file, each with its sums as TensorFlow has them."""
     (file,) = directory.iterdir()
     data, found, at = file.read_bytes(), [], 0
