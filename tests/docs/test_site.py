@@ -121,6 +121,7 @@ def test_each_asset_is_in_a_picture_of_its_cookbook(site: Path) -> None:
                 assert f"{spec.key.to_user_string()} takes {key.to_user_string()}" in text
 
 
+@pytest.mark.heavy
 def test_two_builds_are_the_same(site: Path, tmp_path: Path) -> None:
     assert make(tmp_path).returncode == 0
     pages = {path.relative_to(site) for path in site.rglob("*.html")}

@@ -63,14 +63,20 @@ def assert_nothing_is_left(
 
 
 FAULTS = ("SIGINT", "SIGTERM", "SIGKILL", "blut cancel")
+HEAVY = pytest.mark.heavy
+"""The same by another way: each way and each backend is there once without it."""
 
 
 @pytest.mark.parametrize(
     ("door", "backend", "fault"),
     [
-        *(("blut", "cgroup1", fault) for fault in FAULTS),
-        *(("dagster", "cgroup1", fault) for fault in FAULTS),
-        *(("blut", "none", fault) for fault in ("SIGINT", "SIGKILL")),
+        ("blut", "cgroup1", "SIGINT"),
+        ("blut", "none", "SIGKILL"),
+        ("dagster", "cgroup1", "SIGTERM"),
+        ("dagster", "cgroup1", "blut cancel"),
+        *(pytest.param("blut", "cgroup1", fault, marks=HEAVY) for fault in FAULTS[1:]),
+        *(pytest.param("dagster", "cgroup1", fault, marks=HEAVY) for fault in ("SIGINT", "SIGKILL")),
+        pytest.param("blut", "none", "SIGINT", marks=HEAVY),
     ],
     indirect=["backend"],
 )
@@ -98,7 +104,11 @@ def test_a_run_from_the_command_line(scene: Scene, backend: str, door: str, faul
 
 @pytest.mark.parametrize(
     ("fault", "ends"),
-    [("SIGKILL of the step", "FAILURE"), ("SIGKILL of the run", "FAILURE"), ("blut cancel", "CANCELED")],
+    [
+        ("SIGKILL of the step", "FAILURE"),
+        pytest.param("SIGKILL of the run", "FAILURE", marks=HEAVY),
+        pytest.param("blut cancel", "CANCELED", marks=HEAVY),
+    ],
 )
 def test_a_run_with_a_process_for_each_step(scene: Scene, fault: str, ends: str) -> None:
     assert scene.run(scene.materialize("raw")) == 0
@@ -307,9 +317,9 @@ def worker(scene: Scene, run: str) -> int:
     ("fault", "backend", "ends"),
     [
         ("terminate, safely", "cgroup1", "CANCELED"),
-        ("terminate, safely", "none", "CANCELED"),
-        ("terminate, marked at once", "cgroup1", "CANCELED"),
-        ("blut cancel", "cgroup1", "CANCELED"),
+        pytest.param("terminate, safely", "none", "CANCELED", marks=HEAVY),
+        pytest.param("terminate, marked at once", "cgroup1", "CANCELED", marks=HEAVY),
+        pytest.param("blut cancel", "cgroup1", "CANCELED", marks=HEAVY),
         ("SIGKILL of the run's process", "none", "FAILURE"),
         ("SIGKILL of the run's process and its code server", "cgroup1", "FAILURE"),
     ],
@@ -359,9 +369,9 @@ def _parent(pid: int) -> int:
 @pytest.mark.parametrize(
     ("who", "runs"),
     [
-        ("daemon", {"trained": "auto"}),
-        ("webserver", {"trained": "none"}),
-        ("dagster dev", {"trained": "auto"}),
+        pytest.param("daemon", {"trained": "auto"}, marks=HEAVY),
+        pytest.param("webserver", {"trained": "none"}, marks=HEAVY),
+        pytest.param("dagster dev", {"trained": "auto"}, marks=HEAVY),
         ("all of its process group", {"trained": "auto", "rival": "none"}),
     ],
 )

@@ -83,7 +83,11 @@ def recover(scene: Scene, undisturbed: dict[str, str], fault: str) -> None:
 
 @pytest.mark.parametrize(
     ("at", "victim"),
-    [*((at, "self") for at in IN_THE_PAYLOAD), *((at, who) for at in IN_BETWEEN for who in ("run", "tree"))],
+    [
+        *((at, "self") for at in IN_THE_PAYLOAD),
+        *((at, "tree") for at in IN_BETWEEN),
+        *(pytest.param(at, "run", marks=pytest.mark.heavy) for at in IN_BETWEEN),
+    ],
 )
 def test_killed_in_the_payload(scene: Scene, undisturbed: dict[str, str], at: str, victim: str) -> None:
     hurt(scene, at, victim, nth=2 if "checkpoint" in at or "epoch" in at else 1)

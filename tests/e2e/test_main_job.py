@@ -45,6 +45,7 @@ def test_the_promoted_codec_is_the_one_that_was_judged(box: Box) -> None:
     assert verdict["details"]["counts"]["patients"] == 1
 
 
+@pytest.mark.heavy
 def test_a_split_that_was_exported_is_obeyed_and_named_in_the_verdict(box: Box, tmp_path: Path) -> None:
     first, again, moved = tmp_path / "v11.json", tmp_path / "again.json", tmp_path / "moved.tsv"
     with dg.DagsterInstance.from_config(str(box.home)) as instance:
@@ -187,6 +188,7 @@ def test_the_same_recordings_elsewhere_are_reused(box: Box) -> None:
     assert log.stat().st_size < shown.stat().st_size and b"data:image" in shown.read_bytes()
 
 
+@pytest.mark.heavy
 def test_a_run_killed_while_training_resumes_and_ends_with_the_same_bytes(box: Box, tmp_path: Path) -> None:
     """Run, supervisor and payload at once, while the checkpoint of the third epoch is written."""
     before = box.versions()
@@ -263,6 +265,7 @@ def test_a_codec_below_its_floors_is_refused_also_where_the_gate_is_not_run(box:
         )
 
 
+@pytest.mark.heavy
 def test_every_judged_codec_is_a_version_that_is_staged_without_training(box: Box) -> None:
     assert box.blut().returncode == 0
     strict = box.write_registry("stricter", {"min_r": 0.9998, "max_prdn": 0.1, "min_cr": 500})
@@ -309,6 +312,7 @@ def test_a_candidate_whose_bytes_were_changed_is_not_promoted(box: Box) -> None:
         )
 
 
+@pytest.mark.heavy
 def test_a_decoder_that_crashes_is_a_failing_verdict_that_no_later_run_reuses(box: Box) -> None:
     killed, over = threading.Event(), threading.Event()
 

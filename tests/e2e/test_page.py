@@ -139,6 +139,7 @@ def test_a_plan_is_looked_at_before_there_is_data(page: Page) -> None:
         assert name.partition("_")[0] in shown or "llm/" in shown
 
 
+@pytest.mark.heavy
 def test_the_main_command_trains_under_containment_to_a_verdict(page: Page, trained: str) -> None:
     assert re.search(r"^lamquant/pccp_verdict +computed", trained, re.MULTILINE)
     assert "lamquant_joint_codec succeeded" in trained
@@ -166,6 +167,7 @@ def test_a_run_is_cancelled_and_goes_on(page: Page) -> None:
     assert "contained succeeded" in resumed and page.scene.happened("resumed-at-2 ")
 
 
+@pytest.mark.heavy
 def test_stale_outputs_are_dropped_and_nothing_else(page: Page, trained: str) -> None:
     del trained
     assert page.says("blut cache prune").startswith("removed 0 artifacts")
@@ -179,6 +181,7 @@ def test_single_assets_and_data(page: Page) -> None:
     assert re.search(r"^lamquant/recordings +observed", made, re.MULTILINE)
 
 
+@pytest.mark.heavy
 def test_retraining_is_gated_behind_a_policy_that_one_command_writes(page: Page, trained: str) -> None:
     del trained
     before = page.type("blut auto")

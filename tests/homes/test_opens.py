@@ -146,6 +146,7 @@ def test_the_codec_that_was_promoted_then_decodes_a_bitstream_of_then(old: Old) 
             assert hashlib.sha256(samples.astype("<i4").tobytes()).hexdigest() == facts["sha256"]
 
 
+@pytest.mark.heavy
 def test_a_new_run_joins_the_old_ones(old: Old) -> None:
     command = ("recipe", "run", RECIPE, "--args", json.dumps(old.args))
     assert "succeeded: 5 computed, 0 reused" in old.read(*command)
