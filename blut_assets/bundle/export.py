@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from blut_assets.bundle.archive import MANIFEST, SIGNATURE, SIGNER, BundleFault,
 from blut_assets.bundle.keys import public_pem
 from blut_assets.bundle.page import page
 from blut_assets.bundle.travel import travels
-from blut_resources.files.durable import explained, sync
+from blut_resources.files.durable import new_file
 from blut_resources.registry.models import Entry, ModelRegistry, RegistryError
 from blut_resources.registry.verdicts import VERDICT_FILE, Verdict, parse_verdict
 from blut_resources.store.artifacts import ArtifactStore
@@ -47,19 +46,11 @@ def export(
     members = collect(registry, store, model, with_model=with_model)
     members[SIGNATURE] = key.sign(SIGNED + members[MANIFEST])  # pyright: ignore[reportOperatorIssue]
     members[SIGNER] = public_pem(key.public_key())
-    with explained(target):
-        handle, unfinished = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
-        with explained(target), os.fdopen(handle, "wb") as file:
+        with new_file(target, mode=0o600) as file:
             write_zip(file, members)
-            file.flush()
-            os.fsync(handle)
-        os.link(unfinished, target)  # and not over what has come to be there meanwhile
-        sync(target.parent)
     except FileExistsError:
         raise BundleFault(f"{target}: is there already; name another file") from None
-    finally:
-        Path(unfinished).unlink()
     return sorted(members)
 
 

@@ -13,6 +13,7 @@ import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from blut_resources.files.full import full_code, full_place, remedy
 from blut_resources.text import one_line
@@ -21,6 +22,9 @@ SYNC_EACH_UP_TO = 32
 """Above this many files one ``syncfs`` is cheaper than a journal commit for each file."""
 
 _REFUSED = {errno.EROFS, errno.EACCES, errno.EPERM}
+_ANEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}
+"""What a filesystem without hard links says to one, such as the FAT of a stick."""
 
 
 class StoreError(Exception):
@@ -104,7 +108,7 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True, mode: int = 0
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            with os.fdopen(os.open(temporary, _ANEW, mode), "wb") as file:
                 file.write(data)
                 file.flush()
                 if durable:
@@ -115,6 +119,46 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True, mode: int = 0
             raise
         if durable:
             sync(path.parent)
+
+
+@contextlib.contextmanager
+def new_file(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
+    """Yields a file to write in, which is at ``path`` when the block has ended, whole; it replaces nothing.
+
+    ``mode`` is what the file is born with, less the umask.
+
+    Raises:
+        FileExistsError: something is at ``path``, or has come to be there meanwhile.
+        StoreError: the directory is not there or refuses, or the filesystem is full; nothing is left there.
+    """
+    if os.path.lexists(path):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    unfinished = path.with_name(f".tmp-{random_name()}")
+    try:
+        with explained(path), os.fdopen(os.open(unfinished, _ANEW, mode), "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            _put(unfinished, path)
+        except FileExistsError:
+            raise
+        except OSError as error:
+            raise StoreError(explanation(error, path)) from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _put(unfinished: Path, path: Path) -> None:
+    try:
+        os.link(unfinished, path)  # unlike a rename it never takes the place of what is there
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        unfinished.rename(path)
+    sync(path.parent)
 
 
 def sync(path: Path) -> None:

@@ -46,7 +46,8 @@ def report(
     everything or lost some of its files is told as that.
     """
     from blut_assets.cli.report.page import page
-    from blut_assets.cli.report.paper import NoPaper, as_pdf, browser, write_new
+    from blut_assets.cli.report.paper import NoPaper, as_pdf, browser
+    from blut_resources.files.durable import new_file
     from blut_resources.instance.instance import open_instance
 
     kind = output.suffix.lower()
@@ -63,7 +64,8 @@ def report(
             found = _report(instance, asked)
         text = page(found, time.time())
         data = as_pdf(text) if kind == PDF else text.encode()
-        write_new(output, data)
+        with new_file(output) as file:
+            file.write(data)
     except NoPaper as error:
         failed(f"-o {output}: {error}")
     except FileExistsError:

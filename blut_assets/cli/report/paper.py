@@ -1,4 +1,4 @@
-"""Puts a page on paper with a browser that is there, and writes files that replace nothing."""
+"""Puts a page on paper with a browser that is there."""
 
 import contextlib
 import os
@@ -8,7 +8,6 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from blut_resources.files.durable import StoreError, explained, random_name, sync
 from blut_resources.text import one_line
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -67,27 +66,3 @@ def _run(command: list[str]) -> str:
                 os.killpg(process.pid, signal.SIGKILL)
     last = said.decode(errors="replace").strip().splitlines()[-1:]
     return one_line(last[0], 300) if last else f"it ended with status {process.returncode}"
-
-
-def write_new(target: Path, data: bytes) -> None:
-    """Write a file that is not there yet: whole, or not at all.
-
-    Raises:
-        FileExistsError: it is there.
-        StoreError: the directory is not there, or refuses.
-    """
-    unfinished = target.with_name(f".{target.name[:100]}.{random_name()}")
-    try:
-        with explained(target):
-            with unfinished.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.link(unfinished, target)  # and not over what has come to be there meanwhile
-            sync(target.parent)
-    except StoreError as error:
-        if isinstance(error.__cause__, FileExistsError):
-            raise error.__cause__ from None
-        raise
-    finally:
-        unfinished.unlink(missing_ok=True)

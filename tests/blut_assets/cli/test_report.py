@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from blut_assets.cli.app import app
-from blut_assets.cli.report.paper import BROWSERS, write_new
+from blut_assets.cli.report.paper import BROWSERS
 from blut_assets.cli.report.pictures import Picture, pictures_of
 from blut_assets.cli.run.lookup import made_by
 from blut_resources.files.durable import remove_tree
@@ -159,8 +159,6 @@ def test_a_file_is_never_replaced_and_an_unknown_name_is_refused(
     for words, command in refused.items():
         done = blut(*command)
         assert done.exit_code == 2 and words in done.stderr
-    with pytest.raises(FileExistsError):
-        write_new(taken, b"a report")
     monkeypatch.setenv("PATH", str(tmp_path))
     done = blut("report", first, "-o", tmp_path / "report.pdf")
     assert done.exit_code == 1 and "apt install chromium" in done.stderr
