@@ -517,6 +517,7 @@ def test_an_effort_outside_the_range_is_refused(change: dict[str, int]) -> None:
 # -- environment ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.heavy
 @pytest.mark.slow
 def test_it_works_where_nothing_can_be_cached(tmp_path: Path) -> None:
     """A file stands where each cache directory would be made, which stops even an administrator."""

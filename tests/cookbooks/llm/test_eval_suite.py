@@ -114,6 +114,7 @@ def test_three_models_of_the_users_side_by_side(run: Run, given: dict[str, Path]
     assert again["suite_evaluation"]["reused"] and again["suite_evaluation"]["summary"] == report["summary"]
 
 
+@pytest.mark.heavy
 @pytest.mark.slow
 @pytest.mark.llamacpp
 @pytest.mark.timeout(1800)

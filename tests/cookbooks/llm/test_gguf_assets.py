@@ -159,6 +159,7 @@ def test_below_a_floor_the_check_fails_and_nothing_after_it_runs(
     assert not check.passed and "KL is" in (check.description or "")
 
 
+@pytest.mark.heavy
 def test_a_llamacpp_of_ones_own_is_told_apart_by_its_bytes(
     first: dg.ExecuteInProcessResult,
     run: Run,

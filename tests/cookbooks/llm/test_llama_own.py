@@ -41,6 +41,7 @@ def without_kit(monkeypatch: pytest.MonkeyPatch, root: Path) -> Path:
     return root / "nowhere"
 
 
+@pytest.mark.heavy
 def test_a_library_is_called_as_its_own_header_says_and_makes_the_same_bytes(
     inputs: dict[str, Path], take: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -163,6 +163,7 @@ def test_a_governed_alias_is_refused_with_the_reason_and_the_version_stays(
     assert not registry.registration("numbers@live").passed
 
 
+@pytest.mark.heavy
 def test_another_quantisation_is_another_version_and_what_does_not_belong_together_is_refused(
     second: dg.ExecuteInProcessResult, run: Run, instance: dg.DagsterInstance, registry: ModelRegistry
 ) -> None:

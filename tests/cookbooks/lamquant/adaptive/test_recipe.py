@@ -52,6 +52,7 @@ def test_what_the_end_would_refuse_is_refused_at_the_begin(args: dict[str, Any],
         FULL_PIPELINE.run_config(FULL_PIPELINE.parse({"edf_root": SYNTHETIC, **CHANGE, **args}))
 
 
+@pytest.mark.heavy
 @pytest.mark.slow
 def test_recordings_become_a_judged_pipeline_with_a_synthetic_name(
     tmp_path: Path, blut_instance: dg.DagsterInstance

@@ -66,7 +66,7 @@ def test_floors_of_another_gate_are_refused_before_it_begins(tmp_path: Path) -> 
         configs(registry=str(joint))
 
 
-@pytest.mark.parametrize("bits", [16, 24])
+@pytest.mark.parametrize("bits", [16, pytest.param(24, marks=pytest.mark.heavy)])
 def test_twenty_one_channels_are_built_within_64_kib(model_dir: Path, bits: int, tmp_path: Path) -> None:
     model = load_model(model_dir)
     wide = DeviceLayout.of(21, (250.0,), bits=bits)

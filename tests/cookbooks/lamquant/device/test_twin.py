@@ -25,7 +25,7 @@ def both(built: Built, ints: np.ndarray, rate_hz: float, ratio: float = 0.17) ->
     return twin
 
 
-@pytest.mark.parametrize("which", ["small", "fine"])
+@pytest.mark.parametrize("which", ["small", pytest.param("fine", marks=pytest.mark.heavy)])
 def test_random_signals_give_the_same_bytes_in_c_and_in_python(which: str, request: pytest.FixtureRequest):
     built: Built = request.getfixturevalue(which)
     rng = np.random.default_rng(1)
