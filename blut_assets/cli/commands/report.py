@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from blut_assets.cli.report.gathered import Report
 
 app = single()
-HTML, PDF = ".html", ".pdf"
+HTML, PDF, CARD = ".html", ".pdf", ".md"
 
 
 @app.command()
@@ -35,24 +35,31 @@ def report(
     ],
     output: Annotated[
         Path,
-        typer.Option("-o", "--output", metavar="FILE", help="A new file, FILE.html or FILE.pdf."),
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="A new file, FILE.html or FILE.pdf; or README.md, a model card.",
+        ),
     ],
     as_json: AsJson = False,
 ) -> None:
     """Write what a run came to into one file that can be sent and printed.
 
     What was trained on what, plan and cost, curves, verdict, pictures, lineage, and how to repeat it. It
-    loads nothing, so it can be read offline. A PDF takes Chromium. A run that failed, goes on, reused
-    everything or lost some of its files is told as that.
+    loads nothing, so it can be read offline. A PDF takes Chromium. FILE.md is a model card, with the front
+    matter that model hubs read, without pictures. A run that failed, goes on, reused everything or lost some
+    of its files is told as that.
     """
+    from blut_assets.cli.report.card import card
     from blut_assets.cli.report.page import page
     from blut_assets.cli.report.paper import NoPaper, as_pdf, browser
     from blut_resources.files.durable import new_file
     from blut_resources.instance.instance import open_instance
 
     kind = output.suffix.lower()
-    if kind not in (HTML, PDF):
-        wrong(f"-o {output}: a report is FILE{HTML} or FILE{PDF}")
+    if kind not in (HTML, PDF, CARD):
+        wrong(f"-o {output}: a report is FILE{HTML} or FILE{PDF}, a model card FILE{CARD}")
     if os.path.lexists(output):
         wrong(f"-o {output}: is there already; name another file")
     if not output.parent.is_dir():
@@ -62,7 +69,7 @@ def report(
             browser()
         with open_instance(write=False) as instance:
             found = _report(instance, asked)
-        text = page(found, time.time())
+        text = card(found) if kind == CARD else page(found, time.time())
         data = as_pdf(text) if kind == PDF else text.encode()
         with new_file(output) as file:
             file.write(data)
@@ -100,4 +107,4 @@ def _report(instance: "dg.DagsterInstance", asked: str) -> "Report":
         return ReportMaker(instance).of_model(asked, record)
     run = run_named(instance, made_by or asked)
     row = job_row(instance, instance.get_run_record_by_id(run.run_id))
-    return ReportMaker(instance).of_run(run, results_of(instance, run), row, asked if at else "")
+    return ReportMaker(instance).of_run(run, results_of(instance, run), row, asked if at else "", record)

@@ -72,6 +72,7 @@ class Report:
     Attributes:
         title: the recipe, or what else ran, with its partition; of a model without its run, its name.
         model: the name that was asked for; empty where a run was.
+        license: of that, as it was registered.
         standing: the row of the run in the listing of runs; empty where its history is gone.
         newest: the newest epoch of a run that has ended, in words.
         outcome: how it ended by its own manifest.
@@ -87,6 +88,7 @@ class Report:
 
     title: str
     model: str = ""
+    license: str = ""
     standing: Values = field(default_factory=dict)
     ended: bool = True
     newest: str = ""
@@ -116,13 +118,21 @@ class ReportMaker:
         self._lineage = Lineage(instance)
         self._ancestry = Ancestry(instance, self._store, self._lineage)
 
-    def of_run(self, run: dg.DagsterRun, came_to: Values, standing: Values, model: str = "") -> Report:
+    def of_run(
+        self,
+        run: dg.DagsterRun,
+        came_to: Values,
+        standing: Values,
+        model: str = "",
+        record: Registration | Entry | None = None,
+    ) -> Report:
         """Returns what is known of a run.
 
         Args:
             came_to: its results, as `blut results` has them.
             standing: its row, as `blut jobs` has it.
             model: the name by which it was asked for.
+            record: what the registry has of that name.
         """
         known, missing = self._manifest(run)
         events = made_by(self._instance, run.run_id)
@@ -141,6 +151,7 @@ class ReportMaker:
         return Report(
             title=" ".join(filter(None, [came_to["recipe"], came_to["partition"]])),
             model=model,
+            license=getattr(record, "license", ""),
             standing=standing,
             ended=run.is_finished,
             newest=f"{asset} {numbers(newest)}" if asset else "",
@@ -171,7 +182,14 @@ class ReportMaker:
         missing += [_no_bytes(name, one) for name, one in needed.items() if one and not self._path(one)]
         judged, unread = self._judged(places)
         lineage = [*self._ancestry.up(record.candidate), *self._ancestry.run_lines(record.candidate)]
-        return Report(title=model, model=model, judged=judged, lineage=lineage, missing=[*missing, *unread])
+        return Report(
+            title=model,
+            model=model,
+            license=getattr(record, "license", ""),
+            judged=judged,
+            lineage=lineage,
+            missing=[*missing, *unread],
+        )
 
     def _manifest(self, run: dg.DagsterRun) -> tuple[dict[str, Any], list[str]]:
         path = manifest_path(home_of(self._instance), run.run_id)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+import yaml
+from markdown_it import MarkdownIt
 from typer.testing import CliRunner, Result
 
 from blut_assets.cli.app import app
@@ -151,7 +153,7 @@ def test_a_file_is_never_replaced_and_an_unknown_name_is_refused(
     taken.write_text("mine")
     refused = {
         "is there already": ("report", first, "-o", taken),
-        "FILE.html or FILE.pdf": ("report", first, "-o", tmp_path / "report.txt"),
+        "FILE.html or FILE.pdf, a model card FILE.md": ("report", first, "-o", tmp_path / "report.txt"),
         "there is no directory": ("report", first, "-o", tmp_path / "none" / "report.html"),
         "no run has an id that begins with 'zz'": ("report", "zz", "-o", tmp_path / "report.html"),
         "no model is called 'mine'; there are: none": ("report", "mine@prod", "-o", tmp_path / "r.html"),
@@ -209,6 +211,30 @@ def test_a_model_whose_run_is_gone_is_told_from_its_verdict(tmp_path: Path) -> N
     remove_tree(bench.store.entry(record.verdict))
     page = told("mine@1", tmp_path / "unjudged.html")
     assert page.tells("What is missing", f"the bytes of the verdict, {record.verdict[:12]}: not in the store")
+
+
+def test_a_model_card_is_markdown_with_the_front_matter_of_a_hub(
+    scene: Scene, blut: Blut, tmp_path: Path
+) -> None:
+    with open_instance() as instance:
+        bench = Bench(tmp_path, store_of(instance))
+        judged = bench.register("good")
+        told_of = judged.model_dump(include={"inputs", "verdict", "passed", "figures"})
+        about = {"candidate": scene.versions()["trained"], "floors": judged.floors, "run": runs(blut)[0]}
+        bench.registry.register("carded", **about, **told_of, license="Apache-2.0")
+    done = blut("report", "carded@1", "-o", tmp_path / "README.md")
+    assert done.exit_code == 0, done.output
+    _, front, body = (tmp_path / "README.md").read_text().split("---\n", 2)
+    assert yaml.safe_load(front) == {
+        "license": "apache-2.0",
+        "model_name": "carded@1",
+        "tags": ["blut", "contained"],
+    }
+    shown = Page(MarkdownIt("commonmark").enable("table").render(body))
+    assert shown.tells("carded@1", "made by", "contained", "How it was judged", "Passed", "kl", "met")
+    assert shown.tells("What it was trained on", "contained/raw", "contained/trained", "3", "loss")
+    assert shown.tells("word", HOSTILE, "blut recipe run contained --args", HOSTILE)
+    assert "script" not in shown.tags and {"table", "h2", "pre"} <= shown.tags
 
 
 def test_pictures_are_taken_over_whole_and_nothing_that_is_fetched() -> None:
