@@ -198,12 +198,11 @@ def _digest_small(root: Path, names: list[str]) -> dict[str, Hashed]:
     workers = min(_cores(), len(names) // 8)
     if workers < 2:
         return dict(work(names))
-    from concurrent.futures import ThreadPoolExecutor
+    from blut_resources.machine.threads import at_once
 
     step = max(1, min(64, len(names) // (4 * workers)))
     parts = [names[start : start + step] for start in range(0, len(names), step)]
-    with ThreadPoolExecutor(workers) as pool:
-        return {name: hashed for done in pool.map(work, parts) for name, hashed in done}
+    return {name: hashed for _, done in at_once(work, parts, workers) for name, hashed in done}
 
 
 def _cores() -> int:

@@ -1,7 +1,6 @@
 """Finds which artifacts a person means that names runs, models, digests or files: here, and in the remote."""
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dagster as dg
@@ -11,6 +10,7 @@ from blut_assets.history.identify import Unknown, identify
 from blut_assets.history.lineage import Lineage
 from blut_assets.stages import reuse
 from blut_resources.alive import NoSuchRun, find_run
+from blut_resources.machine.threads import at_once
 from blut_resources.remote.tier import RemoteTier
 from blut_resources.store import results
 from blut_resources.store.artifacts import ArtifactStore
@@ -78,8 +78,8 @@ def all_noted(tier: RemoteTier) -> list[results.Result]:
     def read(path: Path) -> results.Result | None:
         return results.parsed(tier.bucket.read(tier.path_of(path)) or b"", path.stem)
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        return [one for one in pool.map(read, tier.noted()) if one]
+    found = dict(at_once(read, [*tier.noted()], AT_ONCE))
+    return [one for path in sorted(found) if (one := found[path])]
 
 
 def _of_run(instance: dg.DagsterInstance, asked: str) -> Found:

@@ -7,7 +7,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -15,6 +14,7 @@ import typer
 
 from blut_assets.terminal.output import duration, print_json
 from blut_resources.machine.flag import Flag
+from blut_resources.machine.threads import at_once
 from blut_resources.runs.compute_logs import CLEAR
 from blut_resources.text import one_line, output
 from cookbooks.lamquant.codec_command.files import BadPlace, FileJob
@@ -83,11 +83,11 @@ def dealt_with(
         lost: what of a file could not be had, in lines; such a file counts as failed.
     """
     cores = threads or len(os.sched_getaffinity(0))
-    at_once = max(1, min(cores, len(jobs)))
+    files = max(1, min(cores, len(jobs)))
     meter, rows, failed = BatchMeter(len(jobs)), list[Row](), 0
     try:
         with _painted(meter, verb):
-            for job, row in _outcomes(jobs, work, meter, at_once, max(1, cores // at_once)):
+            for job, row in _outcomes(jobs, work, meter, files, max(1, cores // files)):
                 missed = () if "problem" in row else lost(row)
                 failed += "problem" in row or bool(missed)
                 rows.append({"file": str(job.source), **row})
@@ -111,25 +111,12 @@ def dealt_with(
 
 
 def _outcomes(
-    jobs: Sequence[FileJob], work: Work, meter: BatchMeter, at_once: int, threads: int
+    jobs: Sequence[FileJob], work: Work, meter: BatchMeter, files: int, threads: int
 ) -> Iterator[tuple[FileJob, Row]]:
-    pool = ThreadPoolExecutor(at_once)
-    try:
-        waiting: dict[Future[Row], FileJob] = {
-            pool.submit(_one, job, work, threads, meter): job for job in jobs
-        }
-        while waiting:
-            ready, _ = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in ready:
-                job = waiting.pop(future)
-                meter.shares.pop(str(job.source), None)
-                meter.done += 1
-                yield job, future.result()
-    except BaseException:
-        meter.stop.set()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
+    for job, row in at_once(lambda job: _one(job, work, threads, meter), jobs, files, meter.stop.set):
+        meter.shares.pop(str(job.source), None)
+        meter.done += 1
+        yield job, row
 
 
 def _one(job: FileJob, work: Work, threads: int, meter: BatchMeter) -> Row:

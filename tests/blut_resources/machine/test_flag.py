@@ -33,7 +33,7 @@ def interrupt(act: Callable[[], object], point: int) -> bool:
 
 
 @pytest.fixture(autouse=True)
-def _in_time() -> Iterator[None]:
+def in_time() -> Iterator[None]:
     def late(*_: object) -> None:
         pytest.fail("it waits for itself")
 
