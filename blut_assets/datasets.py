@@ -16,7 +16,7 @@ from typing import Any
 from blut_resources.files.documents import MOST, read_json
 from blut_resources.files.foreign import read_regular
 from blut_resources.store.artifacts import ArtifactStore, StoreError, file_lock, write_atomic
-from blut_resources.text import one_line
+from blut_resources.text import meant, one_line
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 
@@ -84,8 +84,12 @@ class Datasets:
         """Returns the dataset of that name; raises DatasetError."""
         path = self._path(name)
         if not path.exists():
-            known = ", ".join(one.name for one in self.all()) or "none"
-            raise DatasetError(f"no dataset is called {name!r}; there are: {known}; `blut data add` adds one")
+            names = [one.name for one in self.all()]
+            known = ", ".join(names) or "none"
+            near = meant(name, names)
+            raise DatasetError(
+                f"no dataset is called {name!r}{near}; there are: {known}; `blut data add` adds one"
+            )
         return _read(path)
 
     def add(self, dataset: Dataset, *, replace: bool = False) -> None:

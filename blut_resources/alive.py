@@ -169,7 +169,7 @@ def find_run(instance: dg.DagsterInstance, prefix: str) -> dg.DagsterRun:
         NoSuchRun: if there is none, or more than one.
     """
     if not prefix.isprintable():  # SQLite cannot even look for half a surrogate pair
-        raise NoSuchRun(f"no run has an id that begins with {prefix!r}")
+        raise NoSuchRun(f"no run has an id that begins with {prefix!r}; `blut jobs` lists them")
     whole = instance.get_run_by_id(prefix)
     if whole is not None:
         return whole
@@ -177,7 +177,7 @@ def find_run(instance: dg.DagsterInstance, prefix: str) -> dg.DagsterRun:
     if len(found) == 1:
         return found[0]
     if not found:
-        raise NoSuchRun(f"no run has an id that begins with {prefix!r}")
+        raise NoSuchRun(f"no run has an id that begins with {prefix!r}; `blut jobs` lists them")
     names = ", ".join(run.run_id[: len(prefix) + 4] for run in found[:5])
     raise NoSuchRun(f"{len(found)} runs have an id that begins with {prefix!r} ({names}); give more of it")
 

@@ -16,7 +16,7 @@ from blut_assets.recipes import ArgsError, Recipe, RecipeArgs
 from blut_assets.stages.partitions import PARTITION, listed, part
 from blut_resources.instance.instance import store_of
 from blut_resources.runs.deadline import FORMS, in_zone, parse_deadline
-from blut_resources.text import one_line
+from blut_resources.text import meant, one_line
 from sensors.policy import data as policy_data
 from sensors.policy import machine as policy_machine
 from sensors.policy.decide import BLOCKED, NO_RECIPE, OFF, UNSEEN, Data, Run, Wait, hold, weigh
@@ -103,7 +103,10 @@ def _unknown(
     if partitions is None:
         return ""
     keys = partitions.get_partition_keys(dynamic_partitions_store=instance)
-    return "" if key in keys else f"partition = {policy.partition!r}: no such one; there are: {listed(keys)}"
+    if key in keys:
+        return ""
+    near = meant(policy.partition, keys)
+    return f"partition = {policy.partition!r}: no such one{near}; there are: {listed(keys)}"
 
 
 def patiently(_key: str, look: Callable[[], Data]) -> Data:
@@ -137,8 +140,11 @@ def parse_recipe(
     """
     recipe = next((recipe for recipe in recipes if recipe.name == name), None)
     if recipe is None:
-        known = ", ".join(sorted(recipe.name for recipe in recipes)) or "none"
-        raise PolicyError(f"{where}: recipe = {name!r}: no such recipe; there are: {known}")
+        names = sorted(recipe.name for recipe in recipes)
+        known = ", ".join(names) or "none"
+        raise PolicyError(
+            f"{where}: recipe = {name!r}: no such recipe{meant(name, names)}; there are: {known}"
+        )
     try:
         with typed_in(None):
             # with the keys of partitions, which come and go, when one is looked at

@@ -1,5 +1,6 @@
 """Reads a file of settings: its values, the line of each key, and from where its paths count."""
 
+import re
 from collections.abc import Mapping
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -10,6 +11,9 @@ from blut_assets.recipes.args import ArgsError
 from blut_resources.files.documents import MOST, read_json, read_yaml
 from blut_resources.files.private import NotBelieved, open_believed
 from blut_resources.files.yaml_places import lines_of
+
+_ASSIGNMENT = re.compile(r"[A-Za-z_][\w.]*=")
+"""What `--set` takes, and `--args` does not."""
 
 
 class SettingsFile(NamedTuple):
@@ -91,8 +95,10 @@ def read_object(text: str, option: str) -> tuple[dict[str, Any], SettingsFile | 
         else:
             values = read_json(text, "the text", MOST)
     except (OSError, ValueError) as error:
+        like = f"--set {text}" if option == "--args" and _ASSIGNMENT.match(text) else ""
+        meant = f" (did you mean `{like}`?)" if like else ""
         raise ArgsError(
-            f"{option} {text}: {error}; give a JSON object such as '{{\"seed\": 1}}', or @FILE"
+            f"{option} {text}: {error}{meant}; give a JSON object such as '{{\"seed\": 1}}', or @FILE"
         ) from None
     if not isinstance(values, dict):
         raise ArgsError(

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -20,7 +21,7 @@ from blut_assets.stages.partitions import PARTITION
 from blut_assets.stages.spec import StageConfig
 from blut_resources.payloads.environment import SECRET
 from blut_resources.runs.settings import ARGS_TAG, fixed_args
-from blut_resources.text import meant, one_line
+from blut_resources.text import meant, one_line, said_of
 
 C = TypeVar("C", bound=StageConfig)
 
@@ -42,7 +43,17 @@ def unknown_argument(recipe: str, path: Sequence[str], value: Any, known: Collec
     """
     shown = NOT_SHOWN if any(SECRET.search(key.upper()) for key in path) else one_line(repr(value), 200)
     told = f"{recipe}: unknown argument {'.'.join(path)!r}{'' if value is None else f' = {shown}'}"
-    return f"{told}{meant(path[-1], known)}; known arguments: {', '.join(known)}"
+    if near := meant(path[-1], known):
+        return f"{told}{near}; `blut recipe show {recipe}` lists what there is"
+    return f"{told}; known arguments: {', '.join(known)}"
+
+
+def no_choice(problem: Any) -> str:
+    """Returns what an error of pydantic says; of a choice the nearest, since `allowed_values` lists all."""
+    if problem["type"] != "literal_error":
+        return said_of(problem)
+    choices = re.findall("'([^']+)'", problem["ctx"]["expected"])
+    return f"no such choice{meant(str(problem['input']), choices)}"
 
 
 def args_of(run: dg.DagsterRun) -> dict[str, Any] | None:

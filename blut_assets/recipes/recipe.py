@@ -16,6 +16,7 @@ from blut_assets.recipes.args import (
     ArgsError,
     RecipeArgs,
     allowed_values,
+    no_choice,
     unknown_argument,
     without_execution,
 )
@@ -318,7 +319,11 @@ class Recipe:
         name = ".".join(str(part) for part in problem["loc"])
         if not name:  # it is of several together, and names them
             return f"{self.name}: {said_of(problem)}"
-        what = f"argument {name!r} = {problem['input']!r}: {said_of(problem)}"
+        one_field = (
+            len(problem["loc"]) == 1
+        )  # of one inside another all choices are only in what pydantic says
+        said = no_choice(problem) if one_field else said_of(problem)
+        what = f"argument {name!r} = {problem['input']!r}: {said}"
         return f"{self.name}: {what}; allowed: {self._allowed(name)}"
 
     def _allowed(self, name: str) -> str:

@@ -43,7 +43,7 @@ from blut_resources.payloads.code import UNCOUNTED
 from blut_resources.payloads.payload import Payload, PayloadFailed
 from blut_resources.payloads.run import run_payload
 from blut_resources.runs.metrics import finite
-from blut_resources.runs.pace import TimeLeft
+from blut_resources.runs.pace import DOING, TimeLeft
 from blut_resources.settings import settings
 from blut_resources.text import lines, markdown_cell, one_line
 
@@ -83,7 +83,7 @@ class PayloadRunner:
         self._spec, self._limits, self._record, self._kind = spec, limits, record, kind
         self._until, self._refuse_lost = until, refuse_lost
         self._name = spec.key.to_user_string()
-        self._quiet_until, self._left = 0.0, TimeLeft()
+        self._quiet_until, self._left, self._doing = 0.0, TimeLeft(), ""
 
     def run(self, payload: Payload, gpus: int | None, cpus: int | None = None) -> Running:
         """Run a payload within the asset's limits; yields an observation per epoch, returns the facts.
@@ -176,13 +176,18 @@ class PayloadRunner:
         share, at = event.get("share"), event.get("t") or time.time()
         done, total = (event["step"], event.get("of")) if share is None else (share, 1)
         self._left.note(done, total, at)
-        if time.monotonic() > self._quiet_until:
-            self._quiet_until = time.monotonic() + STEP_LOG_S
-            self._tell("step", _of_all(event) + _left(self._left.seconds()), event["values"])
+        doing = str(event["values"].get(DOING, ""))
+        if time.monotonic() > self._quiet_until or doing != self._doing:
+            self._quiet_until, self._doing = time.monotonic() + STEP_LOG_S, doing
+            values = {name: value for name, value in event["values"].items() if name != DOING}
+            at = (
+                f"{doing}: {_of_all(event)}" if doing and "of" in event else doing or f"step {_of_all(event)}"
+            )
+            self._tell(at + _left(self._left.seconds()), values)
 
     def _observed(self, event: Mapping[str, Any]) -> dg.AssetObservation:
         number, metrics = event["epoch"], finite(event["metrics"])
-        self._tell("epoch", number, metrics)
+        self._tell(f"epoch {number}", metrics)
         when = {WHEN: dg.TimestampMetadataValue(event["t"])} if event.get("t") else {}
         return dg.AssetObservation(
             self.context.asset_key,
@@ -190,9 +195,9 @@ class PayloadRunner:
             metadata={"epoch": number, **metrics} | {"epoch": number} | when,
         )
 
-    def _tell(self, unit: str, number: Any, values: dict[str, Any]) -> None:
+    def _tell(self, at: str, values: dict[str, Any]) -> None:
         words = " ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in values.items())
-        line = one_line(f"{self._name}: {unit} {number}{': ' if words else ''}{words}")
+        line = one_line(f"{self._name}: {at}{': ' if words else ''}{words}")
         self.context.log.info(line, extra={MOVES: True})
 
     @contextlib.contextmanager

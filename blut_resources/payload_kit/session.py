@@ -101,7 +101,7 @@ class PayloadSession:
             step: how many are done.
             of: how many there will be in all, where that is known.
             share: of the whole work that is done, 0 to 1, where steps are unlike; the time left is from it.
-            values: what is worth seeing beside.
+            values: what is worth seeing beside; ``doing`` is what it is a step of, in words for a person.
         """
         known = {name: value for name, value in (("of", of), ("share", share)) if value is not None}
         known_values = plain_values(values)

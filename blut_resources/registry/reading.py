@@ -12,6 +12,7 @@ from blut_resources.registry.records import (
     stack_of,
 )
 from blut_resources.registry.retirement import Retirement, in_force, refuse_retired
+from blut_resources.text import meant
 
 
 class RegistryReading(RegistryFiles):
@@ -154,5 +155,6 @@ class RegistryReading(RegistryFiles):
         return kept
 
     def _unknown(self, name: str, alias: str) -> RegistryError:
-        known = ", ".join(self.aliases(name)) or "none"
-        return RegistryError(f"nothing is promoted to {name}@{alias}; aliases of {name}: {known}")
+        known = ", ".join(aliases := self.aliases(name)) or "none"
+        near = meant(alias, aliases) or ("" if name in self.names() else meant(name, self.names()))
+        return RegistryError(f"nothing is promoted to {name}@{alias}{near}; aliases of {name}: {known}")

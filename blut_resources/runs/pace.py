@@ -2,6 +2,9 @@
 
 import time
 
+DOING = "doing"
+"""Among the values of a step: what it is a step of, in words."""
+
 
 class TimeLeft:
     """Measures how something grows towards a total."""

@@ -1,6 +1,7 @@
 """Checks examples and preference pairs, and parts them into train and eval: the corpus."""
 
 import json
+import math
 
 import dagster as dg
 
@@ -103,6 +104,7 @@ def sft_split(stage: Stage, sft_dataset: DatasetJsonl, config: SftSplitConfig) -
     facts = yield from stage.run(
         DATASET_SPLIT, config=config.fingerprinted(), inputs={"dataset": stage.open(sft_dataset)}
     )
+    _warn_of_few(stage, facts["n_train"] + facts["n_eval"], facts["n_eval"], config.min_eval_rows)
     return DatasetSplit(**facts)
 
 
@@ -123,4 +125,17 @@ def preference_split(
         config={**config.fingerprinted(), "same_prompt": True, "same_answer": True},
         inputs={"dataset": stage.open(preference_dataset)},
     )
+    _warn_of_few(stage, facts["n_train"] + facts["n_eval"], facts["n_eval"], config.min_eval_rows)
     return PreferenceSplit(**facts)
+
+
+def _warn_of_few(stage: Stage, n_rows: int, n_eval: int, wanted: int) -> None:
+    """Say before the training what would be a refusal after it: too few rows to judge by."""
+    if n_eval >= wanted:
+        return
+    ratio = math.ceil(100 * wanted / n_rows) / 100
+    remedy = f"eval_ratio = {ratio:g} would do, or more examples" if ratio < 1 else "give more examples"
+    stage.context.log.warning(
+        f"{n_eval} of {n_rows} rows are held out, and the gate wants min_eval_rows = {wanted}: what is"
+        f" trained now will be registered with passed=False; {remedy}"
+    )

@@ -131,6 +131,8 @@ def _promote(
 def _recorded(stage: Stage, record: Registration, verdict: Verdict, alias: str) -> RegisteredModel:
     content = record.model_dump(mode="json", exclude=OF_THE_RUN) | {"alias": alias}
     write_atomic(stage.out / "registration.json", json.dumps(content, indent=1, sort_keys=True).encode())
+    if not verdict.passed:
+        stage.show(summary=f"passed=False: {'; '.join(verdict.reasons)}")
     stage.show(
         model=record.model,
         verdict_report=dg.MetadataValue.json(json.loads(verdict.to_json())),

@@ -92,7 +92,7 @@ def test_a_training_killed_with_9_resumes_is_promoted_and_is_reused(book: Book) 
     reached = book.state()
     assert 3 <= reached < DEMO["epochs"]
     resumed = book.recipe(DEMO)
-    epochs = [int(number) for number in re.findall(r"classifier: epoch (\d+):", resumed.stderr)]
+    epochs = [int(number) for number in re.findall(r"classifier: epoch (\d+)\b", resumed.stderr)]
     assert epochs == list(range(reached + 1, DEMO["epochs"] + 1))
     assert "promoted=True" in resumed.stdout and book.aliases() == "synthetic-demo -> version 1"
     again = book.results(book.recipe(DEMO))

@@ -45,6 +45,7 @@ SUBJECTS: Mapping[str, str] = {
     "blut_assets/recipes/test_fixed.py": "blut_assets/recipes/recipe.py",
     "blut_assets/recipes/test_like.py": "blut_assets/recipes/args.py",
     "blut_assets/layers/test_same.py": "blut_assets/layers/stack.py",
+    "blut_assets/stages/test_doing.py": "blut_assets/stages/payloads.py",
     "blut_assets/stages/test_freshness.py": "blut_assets/stages/computation.py",
     "blut_assets/recipes/test_partitioned.py": "blut_assets/recipes/recipe.py",
     "blut_assets/versions/test_moves.py": "blut_assets/versions/graph.py",

@@ -1,13 +1,16 @@
 """Implements `blut results`: what a run came to in numbers and artifacts, and without ID each recipe."""
 
 import itertools
+import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from blut_assets.cli.shell.completion import RunId
 from blut_assets.terminal.lazy import single
-from blut_assets.terminal.output import AsJson, columns, duration, print_json, wrong
+from blut_assets.terminal.output import AsJson, columns, duration, print_json, size, wrong
+from blut_resources.text import meant
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
 app = single()
 NO_METRIC = ("run_id", "asset", "epoch", "step", "phase", "timestamp", "resumed_from")
+DIGEST = re.compile("[0-9a-f]{64}")
 Rows = list[dict[str, Any]]
 
 
@@ -135,6 +139,7 @@ def _artifact(instance: "dg.DagsterInstance", event: Any) -> dict[str, Any]:
             "path": "",
             "made_by": "",
             "job": {},
+            "cost": {},
         }
     try:
         path = str(store_of(instance).open(digest))
@@ -149,7 +154,17 @@ def _artifact(instance: "dg.DagsterInstance", event: Any) -> dict[str, Any]:
         "facts": facts,
         "path": path,
         "job": {} if reuse.is_reused(event) else _job(event),
+        "cost": _cost(event),
     }
+
+
+def _cost(event: Any) -> dict[str, float]:
+    """Returns what it took to compute, in this run or in the one that it is reused from, as far as known."""
+    from blut_assets.stages import reuse
+    from blut_resources.machine.energy import CPU, GPU
+
+    found = {name: reuse.number_of(event, name) for name in (reuse.SECONDS, reuse.PEAK, CPU, GPU)}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _job(event: Any) -> dict[str, Any]:
@@ -201,7 +216,8 @@ def _best(metrics: dict[str, Rows], metric: str, maximize: bool) -> dict[str, An
     ]
     if not rows:
         names = {name for of in metrics.values() for row in of for name in row} - {*NO_METRIC}
-        wrong(f"--metric {metric}: the run has no such number; it has {', '.join(sorted(names)) or 'none'}")
+        known = ", ".join(sorted(names)) or "none"
+        wrong(f"--metric {metric}{meant(metric, names)}: the run has no such number; it has {known}")
     return (max if maximize else min)(rows, key=lambda row: row[metric])
 
 
@@ -222,9 +238,10 @@ def _lines(found: dict[str, Any]) -> list[str]:
         best = {k: v for k, v in found["best"].items() if k not in ("asset", "epoch", *NO_METRIC)}
         lines += ["", f"best: {found['best']['asset']}, epoch {found['best']['epoch']}: {numbers(best)}"]
     if found["artifacts"]:
-        shown = [{**a, "digest": a["digest"][:12], "facts": _short(a["facts"])} for a in found["artifacts"]]
-        hidden = ("path", "made_by", "job")
-        lines += ["", columns([{k: v for k, v in a.items() if k not in hidden} for a in shown])]
+        shown = [{**a, "cost": _in_words(a["cost"]), "facts": _short(a["facts"])} for a in found["artifacts"]]
+        table = [{k: a[k] for k in ("asset", "result", "cost", "digest", "facts")} for a in shown]
+        lines += ["", columns([{**row, "digest": row["digest"][:12]} for row in table])]
+        lines += [f"the bytes of {a['asset']}: {a['path']}" for a in shown[-1:] if a["path"]]
         lines += [f"{a['asset']} was made by {a['made_by']}" for a in shown if a["made_by"]]
         lines += [_told(a["asset"], a["job"]) for a in shown if a["job"]]
     for check in found["checks"]:
@@ -247,5 +264,20 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
 def _short(facts: dict[str, Any]) -> str:
     from blut_assets.terminal.output import numbers
 
-    text = numbers({k: v for k, v in facts.items() if isinstance(v, int | float | str)})
-    return text if len(text) <= 70 else text[:69] + "…"
+    return numbers({k: _cut(v) for k, v in facts.items() if isinstance(v, int | float | str)})
+
+
+def _cut(value: Any) -> Any:
+    """Returns a digest as short as everywhere, and anything else as it is."""
+    return value[:12] if isinstance(value, str) and DIGEST.fullmatch(value) else value
+
+
+def _in_words(cost: Mapping[str, float]) -> str:
+    from blut_assets.stages import reuse
+
+    seconds, peak = cost.get(reuse.SECONDS), cost.get(reuse.PEAK)
+    joules = sum(value for name, value in cost.items() if name not in (reuse.SECONDS, reuse.PEAK))
+    words = [duration(seconds)] if seconds is not None else []
+    words += [size(peak)] if peak else []
+    words += [f"{joules / 1000:.3g} kJ"] if joules else []
+    return ", ".join(words)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from sensors.housekeeping.choice import Choice, Removable
 
 app = group("Compare two runs, write them for other tools, remove old ones.")
+Facts = dict[str, dict[str, Any]]
+"""Flat names and values, by what they are about."""
 LAST = ", last epoch"
 """How a result is called that an asset has only where it was computed, and not where it was reused."""
 OWN = (
@@ -49,7 +51,7 @@ def diff(
 ) -> None:
     """Show what differs between two runs.
 
-    Args and config, source, inputs, packages and machine, results.
+    Args and config, source, inputs, packages and machine, results, and what those that differ took.
     """
     from blut_assets.cli.run.lookup import run_named
     from blut_resources.instance.instance import open_instance
@@ -60,7 +62,7 @@ def diff(
         {"about": about, "what": what, "a": old, "b": new}
         for about in left
         for what, old, new in _pairs(left[about], right[about])
-        if everything or (old != new and not (what.endswith(LAST) and None in (old, new)))  # it was reused
+        if everything or (old != new and _tells(left, right, about, what, None in (old, new)))
     ]
     if as_json:
         print_json(rows)
@@ -71,7 +73,16 @@ def diff(
         )
 
 
-def _facts(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> dict[str, dict[str, Any]]:
+def _tells(left: Facts, right: Facts, about: str, what: str, of_one: bool) -> bool:
+    """Says whether what differs tells of the results: not what a source or a reused asset did not measure,
+    nor what it cost to look at the same.
+    """
+    asset = what.split(" ")[0]
+    same = left["result"].get(asset) == right["result"].get(asset)
+    return not (of_one and what.endswith(LAST)) and not (about == "cost" and same)
+
+
+def _facts(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> Facts:
     """Returns what can differ, as flat names and values, by what it is about."""
     from blut_assets.cli.commands.results import _extremes, results_of
     from blut_assets.cli.run.lookup import epochs_of, made_by
@@ -81,10 +92,11 @@ def _facts(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> dict[str, di
     made = {name: reuse.spec_of_event(event) for name, event in made_by(instance, run.run_id).items()}
     specs: dict[str, Any] = {name: spec for name, spec in made.items() if spec}
     came_to = results_of(instance, run)
-    results = {"state": came_to["state"]}
+    results, cost = {"state": came_to["state"]}, {}
     for artifact in came_to["artifacts"]:
         results[artifact["asset"]] = artifact["digest"][:12]
         results |= _flat(artifact["facts"], artifact["asset"])
+        cost |= _flat(artifact["cost"], artifact["asset"])
     for asset, rows in epochs_of(instance, run.run_id).items():
         results |= {f"{asset} {row['metric']}{LAST}": row["last"] for row in _extremes(rows)}
     return {
@@ -94,6 +106,7 @@ def _facts(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> dict[str, di
         "input": {f"{n} {p}": v[:12] for n, spec in specs.items() for p, v in spec["inputs"].items()},
         "environment": _manifest(instance, run.run_id),
         "result": results,
+        "cost": cost,
     }
 
 

@@ -10,7 +10,7 @@ from blut_assets.cli.run.detach import Detach, DetachedAsJson, fork_if
 from blut_assets.cli.shell.catalogue import catalogue, complete_stage
 from blut_assets.terminal.lazy import group
 from blut_assets.terminal.output import AsJson, failed, listing, wrong
-from blut_resources.text import said_of
+from blut_resources.text import meant, said_of
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -109,7 +109,8 @@ def run_stage(
         chosen = {asset.key.to_user_string(): asset for asset in stages}.get(name)
         spec = spec_of(chosen) if chosen else None
         if chosen is None or spec is None:
-            wrong(f"no stage is called {name!r}; `blut stage list` lists them")
+            near = meant(name, [asset.key.to_user_string() for asset in stages])
+            wrong(f"no stage is called {name!r}{near}; `blut stage list` lists them")
         refuse_lacking(name, next(book.extras for book in discovered.cookbooks if chosen in book.assets))
         values = with_data(load_object(config, "--config"))
         valid = _config(chosen, values)
@@ -140,7 +141,8 @@ def _config(asset: "dg.AssetsDefinition", values: dict[str, object]) -> "StageCo
     unknown = sorted(values.keys() - spec.config.model_fields.keys())
     if unknown:
         wrong(
-            f"--config: no such field {', '.join(unknown)}; there are {', '.join(spec.config.model_fields)}"
+            f"--config: no such field {', '.join(unknown)}{meant(unknown[0], spec.config.model_fields)};"
+            f" there are {', '.join(spec.config.model_fields)}"
         )
     missing = [n for n, i in spec.config.model_fields.items() if i.is_required() and n not in values]
     if missing:

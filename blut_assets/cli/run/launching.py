@@ -41,7 +41,7 @@ from blut_resources.instance.location import location_of
 from blut_resources.launchers.base import LauncherError
 from blut_resources.launchers.choose import profile_of
 from blut_resources.payloads.given_up import end_given_up, free_left
-from blut_resources.runs.files import terminal_path
+from blut_resources.runs.files import run_dir, terminal_path
 from blut_resources.runs.hang_up import end_on_hang_up, interrupt
 from blut_resources.runs.unsaid import leave_word
 from blut_resources.settings import settings
@@ -144,6 +144,7 @@ def execute(
         interrupted = died == "cancelled"
         late = died == "deadline"
         lines = run_summary(result, ran, STOPPED if interrupted else AT_DEADLINE if late else "")
+        lines.insert(-1, f"log, metrics and manifest: {run_dir(home_of(instance), run_id)}")
     print("\n".join(lines), flush=True)
     if not interrupted and not late and died != "pruned":
         typer.echo(as_next(next_commands(result, ran)), err=True)

@@ -10,7 +10,7 @@ from blut_assets.terminal.output import duration, numbers
 from blut_resources.machine.memory import size_text
 from blut_resources.machine.processes import descendants, read
 from blut_resources.runs import status
-from blut_resources.runs.pace import TimeLeft
+from blut_resources.runs.pace import DOING, TimeLeft
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -57,6 +57,8 @@ class Pace:
         if unit == "epoch" or total or not self._unit:
             self.at = f"{unit} {number:g}{f'/{total}' if total else ''}"
             self.values = numbers(event.get("metrics", event.get("values", {})))
+        if doing := event.get("values", {}).get(DOING):
+            self.at, self.values = f"{doing}{f' {number:g}/{total}' if total else ''}", ""
         if total and unit != self._unit:
             self._unit, self._left = unit, TimeLeft()
         if unit == self._unit:

@@ -39,7 +39,7 @@ class Progress(logging.Handler):
         self._live = self._out.isatty()
         self._title, self._run_id, self._clock = title, run_id, LineTimes()
         self._pace = Pace(status_path(home_of(instance), run_id), epochs)
-        self._over = Flag()
+        self._epochs, self._over = epochs, Flag()
         self._painter = threading.Thread(target=self._paint, name="blut-progress", daemon=True)
 
     def __enter__(self) -> "Progress":
@@ -64,7 +64,18 @@ class Progress(logging.Handler):
         moves = getattr(record, MOVES, False)  # the line at the bottom says that
         if text and not (moves and self._live) and not text.startswith(NOISE):
             level = "" if event or record.levelno < logging.WARNING else f"{record.levelname}: "
-            self._say(level + text)
+            self._say(level + (self._of_all(text) if moves else text))
+
+    def _of_all(self, text: str) -> str:
+        """Returns what a line says of an epoch, with how many there will be and the time that these take."""
+        asset, _, said = text.partition(": epoch ")
+        number, colon, values = said.partition(": ")
+        total = self._epochs.get(asset)
+        if not said or not total:
+            return text
+        self._pace.look()
+        left = self._pace.left_s() if self._pace.asset == asset else None
+        return f"{asset}: epoch {number}/{total}{f', {duration(left)} left' if left else ''}{colon}{values}"
 
     def _of_event(self, event: Any) -> str:
         step = asset_of(event.step_key or "")

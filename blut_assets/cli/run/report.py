@@ -74,12 +74,11 @@ def next_commands(result: Any, ran: Ran) -> dict[str, str]:
         return {f"blut log {run}": "what its payloads said", f"blut plan resume {run}": "go on where it was"}
     found = {f"blut results {run}": "all that it made, with each fact and each check"}
     made = [event for event in _became(result) if reuse.digest_of(event)]
-    if made:
+    facts: list[Any] = [getattr(event.metadata.get(reuse.ARTIFACT), "value", {}) for event in made]
+    if names := [one["alias"] for one in facts if one.get("promoted") and one.get("alias")]:
+        found[f"blut model show {names[-1]}"] = "what was promoted"
+    elif made:
         found[f"blut lineage {reuse.digest_of(made[-1])[:12]}"] = "what the last of it was made of"
-    for event in made:
-        told: Any = getattr(event.metadata.get(reuse.ARTIFACT), "value", {})
-        if told.get("promoted") and told.get("alias"):
-            found[f"blut model show {told['alias']}"] = "what was promoted"
     return {**found, "blut ui": "the same with pictures, in a browser"}
 
 

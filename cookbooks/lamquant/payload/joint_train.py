@@ -121,6 +121,7 @@ def main() -> None:
         trainer = train(session, settings, load_corpus(inputs.windows), ending)
         if rank():
             return
+        session.step(0, doing="measuring the best epoch on the validation recordings")
         score = export(session, settings, trainer)
         picture = session.out / "reconstruction.png"
         write_atomic(picture, draw_preview(score))

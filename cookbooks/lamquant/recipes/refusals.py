@@ -47,8 +47,11 @@ def refuse_what_the_gate_would(args: JudgedOnSplit, path: Path, gate: GateName |
             )
     name, separator, alias = args.promote_as.partition("@")
     if args.promote_as and (not separator or not alias or name != model):
-        whose = "which registered_as says" if args.registered_as else "the registry's model"
-        raise ValueError(f"promote_as = {args.promote_as!r}: give {model}@ALIAS, {whose}")
+        whose = (
+            "which registered_as says" if args.registered_as else f"the model that {path.name} is floors of"
+        )
+        other = "" if args.registered_as else "; for a name of your own give floors of your own as `registry`"
+        raise ValueError(f"promote_as = {args.promote_as!r}: give {model}@ALIAS, {whose}{other}")
     refuse_unanswered(args, synthetic=args.is_synthetic())
     _refuse_what_the_split_would(args)
 

@@ -8,7 +8,7 @@ import dagster as dg
 from blut_assets.artifacts import Artifact
 from blut_assets.retrying import gate_check
 from blut_resources.instance.instance import store_of
-from blut_resources.registry.verdicts import VERDICT_FILE, parse_verdict
+from blut_resources.registry.verdicts import VERDICT_FILE, Verdict, parse_verdict
 from cookbooks.lamquant.artifacts.firmware import DeviceVerdict
 from cookbooks.lamquant.artifacts.verdicts import (
     DecoderVerdict,
@@ -24,6 +24,7 @@ from cookbooks.lamquant.verdicts.oracle import oracle_verdict
 from cookbooks.lamquant.verdicts.pipeline import pipeline_verdict
 from cookbooks.lamquant.verdicts.snn import snn_verdict
 
+REMEDY = "docs/gates.md says which argument moves which figure, and how to write floors of your own"
 MEETS = "The candidate meets every floor of the registry."
 
 
@@ -43,7 +44,7 @@ def gate_of(
         verdict = parse_verdict(store_of(context.instance).read(judged.digest, VERDICT_FILE))
         return dg.AssetCheckResult(
             passed=verdict.passed,
-            description="; ".join(verdict.reasons) or f"every floor met; {praise(judged)}",
+            description=_refusal(verdict) or f"every floor met; {praise(judged)}",
             metadata={k: v for k, v in judged.facts().items() if v is not None},
         )
 
@@ -51,9 +52,14 @@ def gate_of(
     return gate_check(asset=asset, name=name, description=MEETS)(gate)
 
 
+def _refusal(verdict: Verdict) -> str:
+    """Returns each reason, whose floors they are, and where to read on; empty where there is none."""
+    reasons = "; ".join(verdict.reasons)
+    return f"{reasons} (floors of {verdict.model}: {REMEDY})" if reasons else ""
+
+
 def _level_and_margin(judged: PccpVerdict) -> str:
-    level = "none" if judged.grade == "below" else judged.grade
-    return f"LQS level: {level}; least margin: {judged.worst_part}"
+    return f"grade (LQS level): {judged.grade}; least margin: {judged.worst_part}"
 
 
 def _found_and_alarmed(judged: SnnVerdict) -> str:

@@ -101,18 +101,24 @@ class SftSplitConfig(StageConfig):
     Rows that say the same, but for case, spaces and punctuation, are never parted.
     """
 
-    COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"seed"})
+    HOW: ClassVar[frozenset[str]] = frozenset({"min_eval_rows"})
+    COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"seed", "min_eval_rows"})
 
     eval_ratio: float = Field(0.1, gt=0, lt=1, description="share of the rows")
     seed: int = Field(42, ge=0)
     same_prompt: bool = Field(True, description="keep rows with the same prompt on one side")
     same_answer: bool = Field(False, description="keep rows with the same answer on one side")
+    min_eval_rows: int = Field(
+        0, ge=0, description="say before the training that fewer are held out: a gate will want as many"
+    )
 
 
 class PreferenceSplitConfig(StageConfig):
     """Says what is held out. Pairs that share a prompt or an answer are never parted."""
 
-    COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"seed"})
+    HOW: ClassVar[frozenset[str]] = frozenset({"min_eval_rows"})
+    COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"seed", "min_eval_rows"})
 
     eval_ratio: float = like(SftSplitConfig, "eval_ratio", description="share of the pairs")
     seed: int = like(SftSplitConfig, "seed")
+    min_eval_rows: int = like(SftSplitConfig, "min_eval_rows")

@@ -62,7 +62,7 @@ def kit_of(session: PayloadSession) -> Kit:
     Raises:
         BuildError: it cannot be built here, or the one that ``$BLUT_LLAMACPP_DIR`` names is not complete.
     """
-    return chosen_kit(lambda percent: session.step(percent, of=100, kit_percent=percent))
+    return chosen_kit(lambda percent: session.step(percent, of=100, doing="building llama.cpp, once"))
 
 
 @functools.cache

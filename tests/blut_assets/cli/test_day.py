@@ -51,9 +51,9 @@ def test_what_a_file_of_the_project_says_is_there_already(day: Scene, tmp_path: 
 
 def test_a_run_in_a_pipe_says_each_event_in_a_line_and_the_outcome_on_standard_output(day: Scene) -> None:
     said = (day.root / "first.err").read_text()
-    assert [line[9:] for line in said.splitlines() if "epoch" in line] == [
-        f"contained/trained: epoch {n}: loss={loss}" for n, loss in enumerate(["1", "0.5", "0.3333"])
-    ]
+    assert [re.sub(r", [\d.]+ s left", "", line[9:]) for line in said.splitlines() if "epoch" in line] == [
+        f"contained/trained: epoch {n}/3: loss={loss}" for n, loss in enumerate(["1", "0.5", "0.3333"])
+    ], "of how many, whatever time they take"
     assert "\r" not in said and "\x1b" not in said
     out = (day.root / "first.out").read_text()
     assert "contained/trained  computed" in out and "contained succeeded: 2 computed" in out
@@ -167,7 +167,7 @@ def test_a_log_is_readable_whole_at_its_end_and_as_json(day: Scene, blut: Blut) 
     assert "contained/trained: FAILED: " in failed and "contained/judged: not reached\n" in failed
     assert "Dependencies for step" not in failed and "ERROR" not in failed
     unknown = blut("log", "zzz")
-    assert unknown.exit_code == 2 and "no run has an id that begins with 'zzz'" in unknown.stderr
+    assert unknown.exit_code == 2 and "begins with 'zzz'; `blut jobs` lists them" in unknown.stderr
 
 
 def test_results_are_metrics_artifacts_and_the_best_epoch(day: Scene, blut: Blut) -> None:
@@ -180,7 +180,8 @@ def test_results_are_metrics_artifacts_and_the_best_epoch(day: Scene, blut: Blut
     assert trained["facts"] == {"epochs": 3} and (Path(trained["path"]) / "model").is_file()
     assert trained["digest"][:12] in blut("results", first["id"]).stdout
     assert "exit status 3" in blut("results", third["id"]).stdout
-    assert blut("results", first["id"], "--metric", "prd").exit_code == 2
+    unknown = blut("results", first["id"], "--metric", "los")
+    assert unknown.exit_code == 2 and "--metric los (did you mean 'loss'?)" in unknown.stderr
 
 
 def test_a_diff_names_args_inputs_and_results_that_differ_and_nothing_else(day: Scene, blut: Blut) -> None:
@@ -191,6 +192,9 @@ def test_a_diff_names_args_inputs_and_results_that_differ_and_nothing_else(day: 
     assert found["args", "word"] == ("", str(day.root / "talk.jsonl")), "data:// stood for the path"
     assert found["result", "contained/trained loss, last epoch"] == (pytest.approx(1 / 3), 0.25)
     assert ("input", "contained/judged trained") in found and not {a for a, _ in found} & {"source"}
+    assert ("cost", "contained/trained compute_seconds") in found, (
+        "which is no difference between equal results"
+    )
     assert "no difference" in blut("runs", "diff", first["id"], first["id"]).stdout
 
 
@@ -199,7 +203,7 @@ def test_a_run_is_watched_cancelled_from_elsewhere_and_resumed(day: Scene, blut:
     day.behave(gate=str(gate), gate_at=1)
     process = day.start(day.recipe(epochs=7))
     day.tree()
-    until(lambda: "contained/trained: epoch 1: " in day.said(), process=process)
+    until(lambda: "contained/trained: epoch 1/7" in day.said(), process=process)
     (running,) = json.loads(blut("jobs", "--running", "--json").stdout)
     assert running["state"] == "started"
     assert "has not ended" in blut("plan", "resume", running["id"]).stderr
@@ -238,8 +242,8 @@ def test_one_stage_is_made_by_itself_and_handed_out(day: Scene, tmp_path: Path) 
     assert piped.returncode == 0 and piped.stdout == word.read_text(), "nothing but the bytes"
     assert "contained/judged  reused" in piped.stderr
     for words, said in (
-        (("contained/nothing",), "no stage is called 'contained/nothing'"),
-        (("contained/trained", "--config", '{"epoch": 3}'), "no such field epoch"),
+        (("contained/traned",), "no stage is called 'contained/traned' (did you mean 'contained/trained'?)"),
+        (("contained/trained", "--config", '{"epoch": 3}'), "no such field epoch (did you mean 'epochs'?)"),
         (("contained/judged", "--output", str(out)), "is there already"),
     ):
         refused = day.blut("stage", "run", *words)
@@ -305,7 +309,7 @@ def test_a_stage_by_itself_leaves_the_record_of_each_epoch_that_a_recipe_leaves(
     day: Scene, blut: Blut
 ) -> None:
     made = day.blut("stage", "run", "contained/trained", "--config", '{"epochs": 12}')
-    assert made.returncode == 0 and "contained/trained: epoch 11: loss=" in made.stderr, made.stderr
+    assert made.returncode == 0 and "contained/trained: epoch 11/12" in made.stderr, made.stderr
     run = jobs(blut)[-1]
     assert run["progress"] == "contained/trained epoch=11 loss=0.08333"
     (loss,) = json.loads(blut("results", run["id"], "--json").stdout)["metrics"]["contained/trained"]

@@ -157,6 +157,7 @@ def test_a_version_can_be_retired_once_its_name_is_dropped(bench: Bench) -> None
     ("args", "reason"),
     [
         (["drop", "mine@beta"], "nothing is promoted to mine@beta; aliases of mine: none"),
+        (["resolve", "mime@beta"], "nothing is promoted to mime@beta (did you mean 'mine'?)"),
         (["drop", "mine"], "'mine' is not name@alias"),
         (["show", "nope"], "no model is called 'nope'; there are: mine"),
         (["history", "nope"], "no model is called 'nope'; there are: mine"),

@@ -50,12 +50,20 @@ def test_every_shipped_args_file_is_accepted(path: Path) -> None:
         ({"edf_root": ""}, "required argument 'edf_root' is missing"),
         (
             {"edf_root": "x", "epoch": 3},
-            "unknown argument 'epoch' = 3 (did you mean 'epochs'?); known arguments: ",
+            "unknown argument 'epoch' = 3 (did you mean 'epochs'?); `blut recipe show ",
         ),
         ({"edf_root": "x", "tier": 9}, "argument 'tier' = 9: must be 1, 2, 3, 4 or all"),
         ({"edf_root": "x", "tier": 9}, "allowed: 1 or 2 or 3 or 4 or 'all'"),
         ({"edf_root": "x", "epochs": 0}, "allowed: int >= 1"),
         ({"edf_root": "x", "lr": -1.0}, "argument 'lr' = -1.0"),
+        (
+            {"edf_root": "x", "preset": "fst"},
+            "'fst': no such choice (did you mean 'fast'?); allowed: 'smoke' or ",
+        ),
+        (
+            {"edf_root": "x", "promote_as": "c@lab"},
+            "pccp_registry.yaml is floors of; for a name of your own give",
+        ),
         ({"edf_root": "x", "preset": "huge"}, "allowed: 'smoke' or 'fast' or 'medium' or 'production'"),
         ({"edf_root": "x", "promote_as": "noat"}, "promote_as = 'noat': give lamquant-joint@ALIAS"),
         ({"edf_root": "x", "change_class": "Z.9"}, "change_class is 'Z.9'"),

@@ -52,8 +52,14 @@ def test_examples_become_a_dataset_and_a_split(instance: dg.DagsterInstance, tmp
     rows = [{"messages": GREETING}, *(ask(f"Question {n}", f"Answer {n}") for n in range(30)), ask("q", "")]
     path = write_rows(tmp_path / "mine" / "rows.jsonl", rows)
     config = {"examples": {"path": str(path)}, "sft_dataset": {"on_bad_row": "drop"}}
-    first = run(instance, SFT, **config)
+    first = run(instance, SFT, **config, sft_split={"min_eval_rows": 11})
     assert first.success
+    few = "3 of 31 rows are held out, and the gate wants min_eval_rows = 11"
+    assert [
+        one
+        for one in instance.all_logs(first.run_id)
+        if few in one.user_message and "0.36" in one.user_message
+    ]
     facts = metadata(first)["sft_dataset"]
     assert (facts["n_examples"], facts["n_dropped"], facts["format"]) == (31, 1, "messages")
     assert "⟦Hello!<|im_end|>⟧" in facts["what_will_be_learned"]
