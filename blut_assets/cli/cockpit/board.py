@@ -21,16 +21,24 @@ from blut_assets.cli.cockpit import cancelling, starting
 from blut_assets.cli.cockpit.chart import SIGNS
 from blut_assets.cli.cockpit.drawing import BAD, GOOD, HEAD, WAITS, DrawnRow, cut, speaks_braille, wrapped
 from blut_assets.cli.cockpit.launch_flow import FORM, PLAN, RECIPES, LaunchFlow
+from blut_assets.cli.cockpit.models import TypedConsent
 from blut_assets.cli.cockpit.pane import LookWanted, Rows, filtered, fuzzy
-from blut_assets.cli.cockpit.panes import PANES
+from blut_assets.cli.cockpit.panes import PANES, TrialsView
 from blut_assets.cli.cockpit.reader import CockpitLook, CockpitReader
 from blut_assets.terminal.output import counted
 
 TICK_S = 1.0
 OTHER = {"L": "e", "M": "l"}
 """By view the key that shows its other form."""
-OF_RUN = ("L", "M")
+OF_RUN = ("L", "M", "G", "H")
 """Views of the chosen run."""
+NO_CHOICE = ("L", "M", "G")
+"""Those in which no other one can be chosen."""
+OF_MARKED = ("M", "C")
+"""Views of the marked runs."""
+TRIALS = TrialsView.key
+RUNS = ("J", "H", TRIALS)
+"""Views in which a run can be cancelled."""
 CHOSEN, UNCHOSEN, MARKED = "> ", "  ", "*"
 STYLES = {
     GOOD: Style(color="green"),
@@ -42,7 +50,7 @@ STYLES = {
 HERE = Style(reverse=True)
 AROUND = 4
 """Lines that are no rows: title, columns, sentence, keys."""
-HINT = "J jobs L log M metrics B best V verdicts R run Y system S policy ? keys q quit"
+HINT = "J L M B V R D G C A H Y S  / filter  space mark  c cancel  ? keys  q quit"
 WHILE_TYPING = ("up", "down", "pageup", "pagedown", "enter")
 """Keys that choose a recipe while some of its letters are typed."""
 HELD_S = 10.0
@@ -73,6 +81,14 @@ class StartDone(Message):
     def __init__(self, run: str, said: str) -> None:
         super().__init__()
         self.run, self.said = run, said
+
+
+class PromotionDone(Message):
+    """Says what became of a promotion."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__()
+        self.said = said
 
 
 class CockpitBoard(Widget):
@@ -110,11 +126,13 @@ class Cockpit(App[None]):
         self.animation_level = "none"
         self.pane, self.run_id, self._back = pane, "", list[str]()
         self._turned, self._marked = set[str](), list[str]()
+        self._sweep, self._consent = "", TypedConsent()
         self.reader, self.board = CockpitReader(lambda found: self._hand(LookDone(found))), CockpitBoard()
         self._braille, self._clock = speaks_braille(os.environ), clock
         self.flow = LaunchFlow()
         self._rows: dict[str, Rows] = {}
         self._rows_of: dict[str, LookWanted] = {}
+        self._reads = 0
         self._shown: list[DrawnRow] = []
         self._cursor, self._top, self._follows = "", 0, True
         self._filter, self._typing = "", pane == RECIPES
@@ -148,7 +166,8 @@ class Cockpit(App[None]):
 
     def wanted(self) -> LookWanted:
         """Returns what is to be read for what is shown."""
-        asked = " ".join(self._marked) if self.pane == "M" else self.flow.asked(self.pane)
+        asked = " ".join(self._marked) if self.pane in OF_MARKED else self.flow.asked(self.pane)
+        asked = self._sweep if self.pane == TRIALS else asked
         return LookWanted(self.pane, self.run_id, self.pane in self._turned, asked)
 
     def _ask(self) -> None:
@@ -174,17 +193,26 @@ class Cockpit(App[None]):
         wanted = replace(found.wanted, anew=False)
         if found.rows is not None:
             self._rows[wanted.pane], self._rows_of[wanted.pane] = found.rows, wanted
+            self._reads += 1
         if wanted.pane == self.pane:
             self._read_at = found.at
             if self._clock() > self._held_until and not self._asked_until:
                 self._said = found.said or (self._said if found.rows is None else "")
         if wanted != self.wanted():
             self._ask()
-        self._draw()
+        if found.rows is not None or found.said:  # else the next tick tells the time
+            self._draw()
 
     def on_cancel_done(self, message: CancelDone) -> None:
         """Take what became of a run."""
         self._ending = 0.0
+        self._say(message.said)
+        self._draw()
+
+    def on_promotion_done(self, message: PromotionDone) -> None:
+        """Take what became of a promotion, and look at the models anew."""
+        self._anew = True
+        self._ask()
         self._say(message.said)
         self._draw()
 
@@ -211,7 +239,14 @@ class Cockpit(App[None]):
             return
         pane, inner = PANES[self.pane], width - len(CHOSEN)
         rows = self._rows.get(self.pane)
-        of = (self.pane, id(rows), inner, int(time.time()) // AGES_S, self.flow.asked(self.pane))
+        of = (
+            self.pane,
+            rows is None,
+            self._reads,
+            inner,
+            int(time.time()) // AGES_S,
+            self.flow.asked(self.pane),
+        )
         if of != self._entries_of:
             shown = self.flow.draft.over(rows) if rows and self.pane == FORM else rows or []
             self._entries, self._entries_of = pane.draw(shown, inner, self._braille) if shown else [], of
@@ -225,6 +260,7 @@ class Cockpit(App[None]):
         body = body[self._top : self._top + room]
         body += [("", Style())] * (room - len(body))
         title = self.flow.title(self.pane) if self.pane in (FORM, PLAN) else f"blut {pane.key} {pane.title}"
+        title = f"blut {pane.title} of sweep {self._sweep[:8]}" if self.pane == TRIALS else title
         title += f"  run {self._run_shown()[:8]}" if self.pane == "L" else ""
         title += f"  {counted(len(self._marked), 'run')} marked" if self._marked else ""
         title += (
@@ -246,13 +282,15 @@ class Cockpit(App[None]):
     def _sentence(self) -> str:
         if late := self.reader.late_s():
             if not self._read_at:
-                return f"loading Dagster and the cookbooks, {late:.0f} s so far ..."
+                return f"still loading, or waiting for a locked database: {late:.0f} s so far"
             return f"still reading after {late:.0f} s, which a locked database makes; this is of before"
+        if self._consent.version:
+            return self._consent.shown()
         if self._said:
             return self._said
         if told := self.flow.sentence(self.pane, self._cursor, self._rows.get(self.pane, [])):
             return told
-        read = time.strftime("%H:%M:%S", time.localtime(self._read_at)) if self._read_at else ""
+        read = time.strftime("%H:%M", time.localtime(self._read_at)) if self._read_at else ""
         return f"{counted(len(self._shown), 'row')}, looked at {read}" if read else "loading Dagster ..."
 
     def _body(self) -> list[tuple[str, Style]]:
@@ -294,6 +332,9 @@ class Cockpit(App[None]):
         key, letter = event.key, event.character if event.is_printable else None
         if key == "ctrl+z":
             self.action_suspend_process()
+        elif self._consent.version:
+            if said := self._consent.key(key, letter, lambda said: self._hand(PromotionDone(said))):
+                self._say(said)
         elif self._asked_until:
             self._confirm(key)
         elif self.pane == FORM and self.flow.draft.editing:
@@ -351,6 +392,9 @@ class Cockpit(App[None]):
             self._ask()
         elif letter == " ":
             self._mark()
+        elif letter == "p" and self.pane == "D":
+            if asks := self._consent.ask(self._cursor):
+                self._say(asks)
         elif letter == "r":
             self._anew = True
             self._ask()
@@ -366,7 +410,8 @@ class Cockpit(App[None]):
             self._say(f"{len(SIGNS)} runs are marked already; space on one of them takes its mark away")
         else:
             self._marked.append(run)
-        self._rows.pop("M", None)
+        for pane in OF_MARKED:
+            self._rows.pop(pane, None)
 
     def _type(self, key: str, letter: str | None) -> None:
         if self.pane == RECIPES:
@@ -382,8 +427,8 @@ class Cockpit(App[None]):
 
     def _open(self, pane: str) -> None:
         chosen = self._shown[self._at()].run if self._shown else ""
-        if pane in OF_RUN and self.pane not in OF_RUN:
-            self._choose_run(chosen)
+        if pane in OF_RUN and self.pane not in NO_CHOICE:
+            self._choose_run(chosen or self.run_id)
         if pane != self.pane:
             self._back.append(self.pane)
         self._turn(pane)
@@ -403,10 +448,15 @@ class Cockpit(App[None]):
     def _enter(self) -> None:
         if self.pane in ("L", FORM, PLAN, RECIPES) or not self._shown:
             return
-        if self._shown[self._at()].run:
+        one = self._shown[self._at()]
+        if one.run:
             self._open("L")
+        elif any(row["id"] == one.key and "trials" in row for row in self._rows.get("J", ())):
+            self._sweep = one.key
+            self._rows.pop(TRIALS, None)
+            self._open(TRIALS)
         else:
-            self._say("no run is behind this row; `blut sweep show ID` tells of a sweep")
+            self._say("no run is behind this row")
 
     def _leave(self) -> None:
         if self._filter:
@@ -417,8 +467,8 @@ class Cockpit(App[None]):
     def _ask_to_cancel(self) -> None:
         if self._ending:
             return
-        chosen = self._shown[self._at()].run if self._shown and self.pane == "J" else ""
-        row = next((one for one in self._rows.get("J", []) if one["id"] == chosen), None)
+        chosen = self._shown[self._at()].run if self._shown and self.pane in RUNS else ""
+        row = next((one for one in self._rows.get(self.pane, []) if one["id"] == chosen), None)
         if row is None or row["live"] is None:
             self._say("nothing to cancel: choose a run at work among the jobs (J)")
             return

@@ -10,7 +10,7 @@ from blut_assets.terminal.output import failed, wrong
 
 app = single()
 OPENS, CLEAR = "blut: opening the cockpit ...", "\r\x1b[K"
-VIEWS = ("J", "L", "M", "B", "V", "R", "Y", "S", "?")
+VIEWS = ("J", "L", "M", "B", "V", "R", "D", "G", "C", "A", "H", "Y", "S", "?")
 
 
 @app.command()
@@ -31,8 +31,9 @@ def tui(
 ) -> None:
     """Open the cockpit: runs as they go on, their logs, verdicts, and this machine, by keys.
 
-    It only reads, but for `c`, which cancels a run and says before what is lost, and `R`, which starts one
-    as a process of its own. `q` ends no run. `blut` alone opens it too, on a terminal. `?` lists the keys.
+    It only reads, but for three keys: `c` cancels a run and says before what is lost, `R` starts one as a
+    process of its own, and `p` in `D` promotes a model whose name you type. `q` ends no run. `blut` alone
+    opens it too, on a terminal. `?` lists the keys.
     """
     if view and view not in VIEWS:
         wrong(f"--view {view!r} is none of {', '.join(VIEWS)}")

@@ -37,6 +37,9 @@ class LooksBefore:
 
     ended: dict[str, dict[str, Any]] = field(default_factory=dict)
     live: "dict[str, LiveRun]" = field(default_factory=dict)
+    listed: Rows = field(default_factory=list)
+    """The runs of the last look, and beside them what that look was of."""
+    listed_of: tuple[Any, ...] = ()
     log: "tuple[str, bool, RunLog | RunStream] | None" = None
     events: Rows = field(default_factory=list)
     findings: Rows = field(default_factory=list)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from blut_assets.cli.cockpit.drawing import BAD, HEAD, DrawnRow, bar, cut, sparkline, table, tone_of, wrapped
 from blut_assets.cli.cockpit.drawing import words as text_of
+from blut_assets.cli.cockpit.models import ModelsView
 from blut_assets.cli.cockpit.pane import MOST, LooksBefore, LookWanted, Pane, Rows
 from blut_assets.cli.cockpit.policies import PoliciesView
-from blut_assets.cli.cockpit.recipes import FormView, PlanView, RecipesView
-from blut_assets.cli.cockpit.results import LeaderboardView, MetricsView
+from blut_assets.cli.cockpit.recipes import FormView, GraphView, PlanView, RecipesView
+from blut_assets.cli.cockpit.results import ComparisonView, LeaderboardView, MetricsView
+from blut_assets.cli.cockpit.store import StoreView
 from blut_assets.terminal.output import LineTimes, ago, duration, numbers
 from blut_resources.machine.memory import size_text
 
@@ -36,20 +38,47 @@ class JobsView:
 
     def read(self, instance: "dg.DagsterInstance", seen: LooksBefore, wanted: LookWanted) -> Rows:
         """Returns the rows of `blut jobs`, and under ``live`` how far each run at work is."""
-        import dagster as dg
-
         from blut_assets.cli.views.jobs import job_rows
         from blut_resources.instance.instance import home_of
 
-        home, rows, until = home_of(instance), list[dict[str, Any]](), time.monotonic() + LOOK_S
-        for row in islice(job_rows(instance, dg.RunsFilter(), seen.ended), MOST):
+        home, chosen = home_of(instance), self.runs(instance, wanted)
+        of = (chosen, _runs_stamp(home))
+        if all(of[1]) and of == seen.listed_of:  # no run has begun or ended: only those at work go on
+            return self._gone_on(instance, home, seen, chosen)
+        rows, until = list[dict[str, Any]](), time.monotonic() + LOOK_S
+        for row in islice(job_rows(instance, chosen, seen.ended), MOST):
             rows.append({**row, "live": _live(home, seen, row)})
             seen.partly = time.monotonic() > until
             if seen.partly:
                 break
+        seen.listed, seen.listed_of = rows, () if seen.partly else of
         working = {row["id"] for row in rows if row["live"] is not None}
         seen.live = {name: one for name, one in seen.live.items() if name in working}
         return rows
+
+    def _gone_on(
+        self, instance: "dg.DagsterInstance", home: Path, seen: LooksBefore, chosen: "dg.RunsFilter"
+    ) -> Rows:
+        import dagster as dg
+
+        from blut_assets.cli.views.jobs import job_rows
+
+        working = [row["id"] for row in seen.listed if row["live"] is not None]
+        if not working:
+            return seen.listed
+        few = dg.RunsFilter(run_ids=working, tags=chosen.tags)
+        found = {row["id"]: row for row in job_rows(instance, few, seen.ended)}
+        seen.listed = [
+            {**found[row["id"]], "live": _live(home, seen, row)} if row["id"] in found else row
+            for row in seen.listed
+        ]
+        return seen.listed
+
+    def runs(self, instance: "dg.DagsterInstance", wanted: LookWanted) -> "dg.RunsFilter":
+        """Returns which runs are shown."""
+        import dagster as dg
+
+        return dg.RunsFilter()
 
     def head(self, width: int) -> str:
         """Returns the names of the columns."""
@@ -67,6 +96,57 @@ class JobsView:
             run = "" if "trials" in row else row["id"]
             found.append(DrawnRow(row["id"], tuple(lines), tone_of(row["state"]), run))
         return found
+
+
+class HistoryView(JobsView):
+    """Shows the runs of the recipe of the chosen run, the newest first: as `blut jobs --recipe`."""
+
+    key, title = "H", "history"
+    nothing = "no run of a recipe"
+
+    def runs(self, instance: "dg.DagsterInstance", wanted: LookWanted) -> "dg.RunsFilter":
+        """Returns which runs are shown.
+
+        Raises:
+            LookupError: the run was deleted, or is of no recipe.
+        """
+        import dagster as dg
+
+        from blut_assets.recipes.recipe import RECIPE_TAG
+
+        newest = instance.get_runs(limit=1)
+        run = instance.get_run_by_id(wanted.run) if wanted.run else newest[0] if newest else None
+        if run is None:
+            raise LookupError("no run yet: `blut recipe list` says what can be run")
+        if RECIPE_TAG not in run.tags:
+            raise LookupError(f"run {run.run_id[:8]} is of no recipe: choose another one among the jobs (J)")
+        return dg.RunsFilter(tags={RECIPE_TAG: run.tags[RECIPE_TAG]})
+
+
+class TrialsView(JobsView):
+    """Shows the trials of one sweep: as `blut jobs --sweep`."""
+
+    key, title = "trials", "trials"
+    nothing = "no trial of this sweep has begun"
+
+    def runs(self, instance: "dg.DagsterInstance", wanted: LookWanted) -> "dg.RunsFilter":
+        """Returns which runs are shown."""
+        import dagster as dg
+
+        from blut_assets.sweeps.record import SWEEP_TAG
+
+        return dg.RunsFilter(tags={SWEEP_TAG: wanted.asked})
+
+
+def _runs_stamp(home: Path) -> tuple[int, ...]:
+    """Returns what changes when a run begins or ends; a 0 in it where the history is not in files there."""
+    found = []
+    for name in ("runs.db", "runs.db-wal"):
+        try:
+            found.append((home / "history" / name).stat().st_mtime_ns)
+        except OSError:
+            found.append(0)
+    return (max(found), min(found[0], 1))
 
 
 def _live(home: Path, seen: LooksBefore, row: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -256,12 +336,17 @@ class KeysView:
         "M        metrics: the curves of the chosen run, or of those marked; l by their logarithm",
         "B        leaderboard: the results of each recipe, the best first, and the args that differ",
         "V        verdicts: what each recipe came to, and why not",
+        "D        models: what their aliases stand for, and their versions; p promotes the chosen one",
+        "G        graph: the assets of the chosen run's recipe, by stage: fresh or stale, and why",
+        "A        store: what it holds by asset, and what can be freed",
+        "H        history: the runs of the chosen run's recipe",
+        "C        compare: what differs between the two runs that are marked",
         "Y        system: who holds this machine, who waits, what blut doctor finds; r looks again",
         "S        policy: what each would do now, why not, and when it starts next; r looks again",
         "R        run a recipe: type some of its letters, fill in its form, see its plan, Enter runs it",
-        "space    mark the chosen run for M, up to four, or no more",
+        "space    mark the chosen run for M (up to four) and for C (two), or no more",
         "up down  choose a row; PageUp, PageDown, Home, End too; End follows a log",
-        "Enter    opens the log of the chosen run",
+        "Enter    opens the log of the chosen run, or the trials of a sweep",
         "Esc      back; it also drops a filter",
         "/        filter: only rows that contain the text; in a log that is the search",
         "c        cancel the chosen run: says what is lost, and Enter within 3 s does it",
@@ -285,8 +370,8 @@ PANES: Mapping[str, Pane] = {
     one.key: one
     for one in (
         *(JobsView(), LogView(), MetricsView(), LeaderboardView(), VerdictsView(), RecipesView()),
-        *(SystemView(), PoliciesView(), KeysView()),
-        *(FormView(), PlanView()),
+        *(ModelsView(), GraphView(), ComparisonView(), StoreView(), HistoryView(), SystemView()),
+        *(PoliciesView(), KeysView(), FormView(), PlanView(), TrialsView()),
     )
 }
 """By their keys; those that no key opens come last."""

@@ -18,10 +18,11 @@ LIMIT_S = 5.0
 """Seconds after which a look that has not ended is told of; what was there before stays on the screen."""
 POLICIES_S = 60
 """Seconds after which policies are looked at anew: their data is in no file of a home."""
-EVERY_S = {"B": 30.0, "M": 3.0}
+EVERY_S = {"B": 30.0, "M": 3.0, "D": 5.0, "G": 30.0, "A": 60.0, "C": 30.0}
 """Seconds for which what was read of a view counts, where every change of a run would have it read anew."""
-DATABASES = ("history/*.db", "history/runs/index.db")
-RELEVANT = ("history/*.db", "history/*.db-wal", "history/runs/index.db*", "alive")
+DATABASES = ("history/runs.db", "history/runs/index.db")
+INDEXES = ("history/runs/index.db", "history/runs/index.db-wal")
+RELEVANT = ("history/runs.db", "history/runs.db-wal", *INDEXES, "alive")
 """Files of an instance of which one changes whenever a run does."""
 
 
@@ -49,6 +50,8 @@ class CockpitReader:
         self._seen, self._before = LooksBefore(), (LookWanted(""), ())
         self._databases: list[Path] = []
         self._read_at = 0.0
+        self._settings: tuple[Any, ...] | None = ()
+        self._on_server = False
         self._begun: float | None = None
 
     def start(self) -> None:
@@ -93,10 +96,10 @@ class CockpitReader:
             import blut_assets.definitions  # noqa: F401  # what the project gives of a deployment counts
         stamp = self._stamp(find_home(), wanted)
         if wanted.anew:
-            self._seen.findings, self._seen.ended = [], {}
+            self._seen.findings, self._seen.ended, self._seen.listed_of = [], {}, ()
         elif self._counts(wanted, stamp):
             return CockpitLook(wanted, None, at=time.time())
-        databases = sorted(path for pattern in DATABASES for path in find_home().glob(pattern))
+        databases = [path for name in DATABASES if (path := find_home() / name).exists()]
         if self._instance is None or databases != self._databases:
             # one that was opened before its first run has nothing for good
             self._instance, self._databases = open_instance(write=False), databases
@@ -117,10 +120,13 @@ class CockpitReader:
         from blut_resources.instance.database import named
         from blut_resources.leases.place import named_place
 
-        if named(home).address is not None:  # the history is on a server
+        settings = _times(home / "dagster.yaml")
+        if settings != self._settings:
+            self._settings, self._on_server = settings, named(home).address is not None
+        if self._on_server:
             return ()
         runs = {*self._seen.live, *([wanted.run] if wanted.run else [])}
-        paths = [path for pattern in RELEVANT for path in sorted(home.glob(pattern))]
+        paths = [home / name for name in RELEVANT]
         paths += [
             path for run in sorted(runs) for path in sorted((home / "runs" / run).glob("status*.jsonl"))
         ]

@@ -1,6 +1,7 @@
 """Shows what can be run: the recipes, the form of one, and what a run of it would do and cost."""
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from blut_assets.cli.cockpit.drawing import BAD, GOOD, PLAIN, WAITS, DrawnRow, table, wrapped
@@ -166,6 +167,37 @@ class PlanView:
             lines = (table(cells, peak, width), *(f"    {line}" for line in below))
             tone = BAD if row["state"] == "unseen" or row["never"] else PLAIN
             found.append(DrawnRow(f"{row['asset']} {row['partition']}", lines, tone))
+        return found
+
+
+class GraphView(PlanView):
+    """Shows the assets of the recipe of the chosen run, by stage, as they stand for its args."""
+
+    key, title = "G", "graph"
+    nothing = "no asset"
+
+    def read(self, instance: "dg.DagsterInstance", seen: LooksBefore, wanted: LookWanted) -> Rows:
+        """Returns the rows of `blut plan` for the args of the chosen run, or of the newest one.
+
+        Raises:
+            LookupError: there is no run of a recipe that is loaded.
+            ArgsError: the recipe does not take these args any more.
+        """
+        from blut_assets.cli.views.plans import planned_again
+
+        return planned_again(instance, wanted.run)
+
+    def head(self, width: int) -> str:
+        """Returns the names of the columns."""
+        return super().head(width)
+
+    def draw(self, rows: Rows, width: int, braille: bool) -> list[DrawnRow]:
+        """Returns an entry for each asset; the first of a stage has its name above."""
+        found, before = list[DrawnRow](), ""
+        for row, entry in zip(rows, super().draw(rows, width, braille), strict=True):
+            stage = (f"{row['group']}:",) if row["group"] != before else ()
+            found.append(replace(entry, lines=(*stage, *entry.lines)))
+            before = row["group"]
         return found
 
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from blut_assets.cli.cockpit.chart import SIGNS, chart
-from blut_assets.cli.cockpit.drawing import DrawnRow, cut, table
+from blut_assets.cli.cockpit.drawing import HEAD, DrawnRow, cut, table, wrapped
 from blut_assets.cli.cockpit.pane import LooksBefore, LookWanted, Rows
 from blut_assets.terminal.output import ago, numbers
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import dagster as dg
 
 CHART_LINES = 8
+PAIR = 2
 
 
 class LeaderboardView:
@@ -89,3 +90,59 @@ class MetricsView:
         head = cut(f"{row['asset']} {row['metric']}{' (log)' if logarithmic else ''}", width)
         run = curves[0]["run"] if len(curves) == 1 else ""
         return DrawnRow(f"{row['asset']} {row['metric']}", (head, cut(signs, width), *lines), run=run)
+
+
+class ComparisonView:
+    """Shows what differs between the two runs that are marked: as `blut runs diff`."""
+
+    key, title = "C", "compare"
+    nothing = "no difference in args, source, inputs or results; space marks two runs among the jobs"
+
+    def read(self, instance: "dg.DagsterInstance", seen: LooksBefore, wanted: LookWanted) -> Rows:
+        """Returns the rows of `blut runs diff` of the two runs that are marked, or else of the newest two of
+        one recipe, older first.
+
+        Raises:
+            LookupError: a marked run was deleted.
+        """
+        from blut_assets.cli.commands.runs import difference_rows
+
+        marked = wanted.asked.split()
+        runs = [instance.get_run_by_id(one) for one in marked]
+        if None in runs:
+            raise LookupError(f"run {marked[runs.index(None)][:8]} is not there any more: it was deleted")
+        left, right = runs if len(runs) == PAIR else _newest_two(instance)
+        if left is None or right is None:
+            return []
+        both = [left.run_id, right.run_id]
+        return [{**row, "runs": both} for row in difference_rows(instance, left, right)]
+
+    def head(self, width: int) -> str:
+        """Returns the names of the columns."""
+        return table([("about", 11)], "what, and below it as the first run has it -> as the second", width)
+
+    def draw(self, rows: Rows, width: int, braille: bool) -> list[DrawnRow]:
+        """Returns an entry for each thing that differs."""
+        titles = [" -> ".join(run[:8] for run in row["runs"]) for row in rows[:1]]
+        found = [DrawnRow("", (f"run {title}",), HEAD) for title in titles]
+        for row in rows:
+            old, new = (_short(row[name]) for name in ("a", "b"))
+            first = table([(row["about"], 11)], row["what"], width)
+            below = (f"    {line}" for line in wrapped(f"{old} -> {new}", width - 4, "  "))
+            found.append(DrawnRow(f"{row['about']} {row['what']}", (first, *below)))
+        return found
+
+
+def _newest_two(instance: "dg.DagsterInstance") -> "list[dg.DagsterRun | None]":
+    """Returns the newest run and the one of the same job before it, the older first."""
+    import dagster as dg
+
+    newest = next(iter(instance.get_runs(limit=1)), None)
+    if newest is None:
+        return [None, None]
+    found = [*instance.get_runs(dg.RunsFilter(job_name=newest.job_name), limit=PAIR), None]
+    return [found[1], found[0]]
+
+
+def _short(value: Any) -> str:
+    return f"{value:.5g}" if isinstance(value, float) else "-" if value is None else str(value)

@@ -27,29 +27,34 @@ def start(
     threading.Thread(target=_start, args=(words, tell), name="blut-start", daemon=True).start()
 
 
+def said_by(words: list[str]) -> str:
+    """Returns in one line what a command of `blut` says, once it has ended."""
+    try:
+        done = _done([*COMMAND, *words])
+    except OSError as error:
+        return f"it could not be started: {error}"
+    said = [*done.stdout.split("\n"), *done.stderr.splitlines()[-TOLD_LINES:]]
+    return "; ".join(filter(None, said)) or f"it ended with status {done.returncode}"
+
+
 def _start(words: list[str], tell: Callable[[str, str], object]) -> None:
     try:
-        # of a session of its own: no key that is typed here, and no end of this terminal, is meant for it
-        done = subprocess.run(
-            words,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            start_new_session=True,
-            check=False,
-        )
+        done = _done(words)
         said = done.stderr.strip()
         if done.returncode == 0:
             run = json.loads(done.stdout)["run_id"]
-            tell(
-                run,
-                "; ".join(
-                    [f"run {run[:8]} goes on in the background, whatever becomes of this", *said.splitlines()]
-                ),
-            )
+            goes_on = f"run {run[:8]} goes on in the background, whatever becomes of this"
+            tell(run, "; ".join([goes_on, *said.splitlines()]))
             return
     except (OSError, ValueError, KeyError) as error:
         tell("", f"it could not be started: {error}")
         return
     told = said.splitlines()[-TOLD_LINES:] or [f"it ended with status {done.returncode}"]
     tell("", "not started: " + "\n".join(told))
+
+
+def _done(words: list[str]) -> "subprocess.CompletedProcess[str]":
+    # of a session of its own: no key that is typed here, and no end of this terminal, is meant for it
+    return subprocess.run(
+        words, stdin=subprocess.DEVNULL, capture_output=True, text=True, start_new_session=True, check=False
+    )

@@ -5,7 +5,6 @@ how large the artifact store is, what it has saved, whether it is sound, what ma
 import math
 from contextlib import nullcontext
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,21 +28,12 @@ from blut_assets.terminal.output import (
 from blut_resources.store.gc import NEWEST
 
 if TYPE_CHECKING:
-    import dagster as dg
-
-    from blut_assets.history.known import KnownHistory
     from blut_resources.store.gc import CollectReport
 
 app = group("The artifact store.")
 app.command("push")(push)
 app.command("pull")(pull)
 app.command("sync")(sync)
-REMOVED_BY = {
-    "store": "blut cache prune",
-    "sample": "blut cache prune --samples",
-    "yours": "by you: it stays where you keep it",
-}
-"""Where the bytes of an artifact are -> how they are removed."""
 
 
 @app.command("show")
@@ -57,39 +47,19 @@ def show(
 
     With --all also the run that made each artifact; `blut lineage DIGEST` says of what.
     """
-    from blut_assets.history.known import KnownHistory
-    from blut_assets.history.lineage import Lineage
-    from blut_resources.instance.instance import open_instance, store_of
-    from blut_resources.payload_kit.cache import cache_root
+    from blut_assets.cli.views.store import free_words, store_held
+    from blut_resources.instance.instance import open_instance
 
-    own_cache = cache_root().resolve()
     with open_instance(write=False) as instance:
-        known = KnownHistory(instance)
-        free = _free_now(instance, known)
-        store, lineage = store_of(instance), Lineage(instance, known)
-        items = [
-            {
-                "digest": item.digest,
-                "asset": ", ".join(sorted({way.asset for way in lineage.ways(item.digest)})),
-                "runs": list(dict.fromkeys(way.run_id for way in lineage.ways(item.digest))),
-                "made_by": {way.run_id: way.elsewhere for way in lineage.ways(item.digest) if way.elsewhere},
-                "files": item.n_files,
-                "bytes": item.n_bytes,
-                "used": item.created,
-                "external": item.external,
-                "sample": item.external and Path(item.location).resolve().is_relative_to(own_cache),
-                "path": str(item.location),
-            }
-            for item in store.list()
-        ]
-    totals = _totals(items)
+        found = store_held(instance)
+    items, totals, free = found["artifacts"], found["totals"], found["free_now"]
     cache = cache_rows()
     if as_json:
-        found = {"store": str(store.root), "totals": totals, "artifacts": items if everything else []}
-        print_json({**found, "cache": cache, "free_now": free})
+        held = {"store": found["store"], "totals": totals, "artifacts": items if everything else []}
+        print_json({**held, "cache": cache, "free_now": free})
         return
     held = sum(item["bytes"] for item in items if not item["external"])
-    typer.echo(f"{store.root}: {len(items)} artifacts, {size(held)} of its own")
+    typer.echo(f"{found['store']}: {len(items)} artifacts, {size(held)} of its own")
     if everything and items:
         rows = [
             {
@@ -107,49 +77,8 @@ def show(
         typer.echo(columns(rows))
     elif totals:
         typer.echo(columns([{**row, "bytes": size(row["bytes"])} for row in totals]))
-    typer.echo(_free_words(free))
+    typer.echo(free_words(free))
     show_cache(cache)
-
-
-def _free_now(instance: "dg.DagsterInstance", known: "KnownHistory") -> dict[str, Any]:
-    """Returns what `blut cache prune` would free at this moment, and what stays for its recent use."""
-    from blut_assets.history.retention import collect_garbage
-    from blut_assets.sweeps.standing import needed
-    from blut_resources.store.artifacts import StoreError
-
-    try:
-        report = collect_garbage(instance, dry_run=True, known=known, needed=needed)
-    except (ValueError, StoreError) as error:
-        return {"bytes": 0, "why": str(error)}
-    recent = {"bytes_recent": report.bytes_recent, "recent_until": report.recent_until}
-    return {"bytes": report.bytes_freed, "artifacts": len(report.removed), **recent}
-
-
-def _free_words(free: dict[str, Any]) -> str:
-    if "why" in free:
-        return f"nothing can be freed now: {free['why']}"
-    words = f"{size(free['bytes'])} in {free['artifacts']} artifacts can be freed now: `blut cache prune`"
-    if free["recent_until"]:
-        until = moment(free["recent_until"])[:16]
-        more = f"{size(free['bytes_recent'])} more from {until} on, or now with --even-recent"
-        return f"{words}; {more}"
-    return words
-
-
-def _totals(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Returns the sizes by asset, the largest first; what stays where the user keeps it is counted apart."""
-    found: dict[tuple[str, str], list[int]] = {}
-    for item in items:
-        where = "sample" if item["sample"] else "yours" if item["external"] else "store"
-        found.setdefault((item["asset"] or "(no longer known)", where), []).append(item["bytes"])
-    rows = [
-        {
-            **{"asset": asset, "artifacts": len(sizes), "bytes": sum(sizes), "where": where},
-            "remove": REMOVED_BY[where],
-        }
-        for (asset, where), sizes in found.items()
-    ]
-    return sorted(rows, key=lambda row: -row["bytes"])
 
 
 @app.command("verify")

@@ -9,6 +9,8 @@ from blut_assets.cli.commands import model_rows as rows
 from blut_assets.cli.commands.model_common import NAME, explained, opened
 from blut_assets.cli.commands.model_govern import govern
 from blut_assets.cli.shell import completion
+from blut_assets.cli.views.models import as_json as told
+from blut_assets.cli.views.models import model_rows, version_rows
 from blut_assets.terminal.lazy import group
 from blut_assets.terminal.output import AsJson, columns, listing, print_json
 from blut_resources.registry.log import version_of
@@ -25,7 +27,7 @@ for command in (model_moves.promote, model_moves.rollback, model_moves.drop, mod
 def list_models(as_json: AsJson = False) -> None:
     """List the models: versions, how many of them are retired, newest registration, aliases."""
     with opened() as (registry, _):
-        models = [rows.summary(registry, name) for name in registry.names()]
+        models = model_rows(registry)
     listing(models, as_json, "no models: a recipe that ends in a judged model registers one")
 
 
@@ -43,7 +45,7 @@ def show(
         if "@" in name:
             known = _known(registry, name)
             if as_json:
-                print_json(rows.as_json(registry, known))
+                print_json(told(registry, known))
             else:
                 print(rows.story(registry, store, known))
             return
@@ -53,7 +55,7 @@ def show(
             return
         records = list(registry.versions(name).values())
         table = rows.versions(registry, records)
-        whole = [rows.as_json(registry, record) for record in records]
+        whole = version_rows(registry, name)
     if as_json:
         print_json(whole)
     else:

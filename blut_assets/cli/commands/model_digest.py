@@ -1,6 +1,7 @@
 """Shows what a digest or a file is: a version, something that one needs, or the artifact of an asset."""
 
 from blut_assets.cli.commands import model_rows as rows
+from blut_assets.cli.views.models import as_json as told
 from blut_assets.terminal.output import print_json, wrong
 
 
@@ -25,7 +26,7 @@ def show(asked: str, as_json: bool) -> bool:
         versions = [record for name in registry.names() for record in registry.versions(name).values()]
         judged = [record for record in versions if record.candidate in found]
         if as_json:
-            whole = [rows.as_json(registry, record) for record in judged]
+            whole = [told(registry, record) for record in judged]
             print_json({"artifacts": [ancestry.node(digest) for digest in found], "versions": whole})
         elif judged:
             print("\n\n".join(rows.story(registry, store, record) for record in judged))

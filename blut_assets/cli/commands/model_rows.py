@@ -1,7 +1,6 @@
 """Shows models, versions and their history as `blut model` does."""
 
-from typing import Any
-
+from blut_assets.cli.views.models import passed_word
 from blut_assets.terminal.output import columns
 from blut_resources.registry.models import Entry, Governance, ModelRegistry, Registration
 from blut_resources.registry.retirement import Retirement
@@ -12,29 +11,6 @@ SHORT = 12
 FIRST = 3
 """Figures of a line about a version that names none of its own."""
 Event = Registration | Entry | Retirement | Governance
-
-
-def summary(registry: ModelRegistry, name: str) -> dict[str, Any]:
-    """Returns a line about a model."""
-    records, retired = registry.versions(name), registry.retired(name)
-    newest = records[max(records)] if records else None
-    return {
-        "name": name,
-        "versions": len(records),
-        "retired": len(retired),
-        "newest": f"{newest.version}, {_passed(newest)}, {newest.at[:19]}" if newest else "-",
-        "aliases": ", ".join(_aliases(registry, name)) or "-",
-    }
-
-
-def _aliases(registry: ModelRegistry, name: str) -> list[str]:
-    def unjudged(alias: str, entry: Entry) -> bool:
-        return not entry.verdict and registry.is_governed(name, alias)
-
-    return [
-        f"{alias} -> {entry.told}{' (governed, not judged)' if unjudged(alias, entry) else ''}"
-        for alias, entry in registry.aliases(name).items()
-    ]
 
 
 def versions(registry: ModelRegistry, records: list[Registration]) -> list[dict[str, str]]:
@@ -52,7 +28,7 @@ def _version(registry: ModelRegistry, record: Registration, figures: list[str]) 
     retirement = registry.retired(record.name).get(record.version)
     return {
         "version": str(record.version),
-        "verdict": _passed(record),
+        "verdict": passed_word(record),
         "aliases": ", ".join(names) or "-",
         "retired": f"by {retirement.by} on {retirement.at[:10]}" if retirement else "-",
         **{name: _figure(record, name) for name in figures},
@@ -61,15 +37,6 @@ def _version(registry: ModelRegistry, record: Registration, figures: list[str]) 
         "registered": record.at[:19],
         "run": record.run[:8],
     }
-
-
-def as_json(registry: ModelRegistry, record: Registration | Entry) -> dict[str, Any]:
-    """Returns everything that is recorded of a version, or of what an alias stands for."""
-    if isinstance(record, Entry):
-        return record.model_dump(mode="json")
-    retirement = registry.retired(record.name).get(record.version)
-    gone = {"by": retirement.by, "at": retirement.at} if retirement else None
-    return record.model_dump(mode="json") | {"retired": gone}
 
 
 def story(registry: ModelRegistry, store: ArtifactStore, record: Registration | Entry) -> str:
@@ -135,7 +102,7 @@ def event(record: Event) -> dict[str, str]:
         what, target, detail = f"version {record.version}", record.candidate, ""
     elif isinstance(record, Registration):
         what, target = f"version {record.version}", record.candidate
-        detail = f"{_passed(record)}; run {record.run[:8]}"
+        detail = f"{passed_word(record)}; run {record.run[:8]}"
     elif isinstance(record, Governance):
         what, target = f"floors of {record.alias}", record.floors
         detail = f"{len(record.rules)} floors {'pinned' if record.action == 'govern' else 'taken away'}"
@@ -184,7 +151,3 @@ def _grounds(entry: Entry) -> list[tuple[str, str]]:
 def _figure(record: Registration, name: str) -> str:
     value = record.figures.get(name)
     return "-" if value is None else f"{value:.4g}"
-
-
-def _passed(record: Registration) -> str:
-    return "passed" if record.passed else "failed"

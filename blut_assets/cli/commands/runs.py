@@ -57,13 +57,8 @@ def diff(
     from blut_resources.instance.instance import open_instance
 
     with open_instance(write=False) as instance:
-        left, right = (_facts(instance, run_named(instance, name)) for name in (a, b))
-    rows = [
-        {"about": about, "what": what, "a": old, "b": new}
-        for about in left
-        for what, old, new in _pairs(left[about], right[about])
-        if everything or (old != new and _tells(left, right, about, what, None in (old, new)))
-    ]
+        left, right = (run_named(instance, name) for name in (a, b))
+        rows = difference_rows(instance, left, right, everything=everything)
     if as_json:
         print_json(rows)
     else:
@@ -71,6 +66,19 @@ def diff(
         typer.echo(
             columns(short) if rows else "no difference in args, source, inputs, environment or results"
         )
+
+
+def difference_rows(
+    instance: "dg.DagsterInstance", left: "dg.DagsterRun", right: "dg.DagsterRun", *, everything: bool = False
+) -> list[dict[str, Any]]:
+    """Returns a row for each thing that differs, or for every one: ``about``, ``what``, ``a`` and ``b``."""
+    old_facts, new_facts = (_facts(instance, run) for run in (left, right))
+    return [
+        {"about": about, "what": what, "a": old, "b": new}
+        for about in old_facts
+        for what, old, new in _pairs(old_facts[about], new_facts[about])
+        if everything or (old != new and _tells(old_facts, new_facts, about, what, None in (old, new)))
+    ]
 
 
 def _tells(left: Facts, right: Facts, about: str, what: str, of_one: bool) -> bool:

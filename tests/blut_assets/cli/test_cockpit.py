@@ -31,6 +31,7 @@ from blut_assets.cli.cockpit.reader import CockpitLook, CockpitReader
 from blut_assets.cli.shell.describe import describe
 from blut_assets.discovery import Discovered
 from blut_assets.recipes import Metric
+from blut_resources.runs.status import Status
 from tests.conftest import REPOSITORY
 from tests.contained import cookbook, recipe, trained
 from tests.e2e.box import BLUT
@@ -117,7 +118,7 @@ def test_each_view_is_what_its_command_prints(scene: Scene, blut: Callable[..., 
         assert rows
         return rows
 
-    jobs = read("J")
+    reader, jobs = CockpitReader(print), read("J")
     assert [{k: v for k, v in row.items() if k != "live"} for row in jobs] == printed("jobs")
     assert [row["state"] for row in jobs] == ["started", "failure"]
     for options, events in (((), False), (("--events",), True)):
@@ -127,6 +128,18 @@ def test_each_view_is_what_its_command_prints(scene: Scene, blut: Callable[..., 
         ]
     assert read("V") == printed("results")
     assert read("R") == printed("recipe", "list")
+    failed = jobs[1]["id"]
+    *totals, free = read("A")
+    held = json.loads(blut("cache", "show", "--json").stdout)
+    assert totals == held["totals"] and free["store"] == held["store"]
+    past = [{k: v for k, v in row.items() if k != "live"} for row in read("H", failed)]
+    assert past == printed("jobs", "--recipe", "contained")
+    again = [{k: v for k, v in row.items() if k != "group"} for row in read("G", failed)]
+    assert again == printed("plan", "contained", "--set", "epochs=3")
+    found = reader.look(LookWanted("C", asked=f"{failed} {jobs[0]['id']}")).rows or []
+    differ = [{k: v for k, v in row.items() if k != "runs"} for row in found]
+    assert differ == printed("runs", "diff", failed, jobs[0]["id"])
+    assert {"about": "args", "what": "epochs", "a": 3, "b": 6} in differ and read("C") == found
     system = read("Y")
     held = [row for row in system if "about" not in row]
     assert [(row["state"], row["asset"], row["run"]) for row in held] == [
@@ -283,6 +296,13 @@ def test_keys_open_filter_go_back_and_resize(blut: Callable[..., Result]) -> Non
             assert keyed.app.board.text()[2].startswith(">*") and "1 run marked" in keyed.app.board.text()[0]
             await keyed.press(pilot, "M", "l")
             assert keyed.asked[-1] == LookWanted("M", keyed.app.run_id, True, keyed.app.run_id)
+            sweep = {**found["J"].rows[0], "id": "5" * 32, "recipe": "sweep", "live": None, "trials": {}}
+            keyed.found["J"] = CockpitLook(LookWanted("J"), [sweep])
+            keyed.found["trials"] = CockpitLook(LookWanted("trials", asked="5" * 32), found["J"].rows)
+            await keyed.press(pilot, "J")
+            lines = await keyed.press(pilot, "enter")
+            assert lines[0].startswith("blut trials of sweep 55555555")
+            assert keyed.asked[-1].asked == "5" * 32
             suspended = []
             keyed.app.action_suspend_process = lambda: suspended.append(1)  # type: ignore[method-assign]
             await keyed.press(pilot, "ctrl+z")
@@ -397,6 +417,9 @@ def show_results(longer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     told = [(one["place"], one["value"], one["args"], one["recipe"]) for one in best]
     assert told == [(1, 5, {"epochs": 5}, "contained"), (2, 2, {"epochs": 2}, "contained")]
     assert best[0]["run"] == longer
+    for _ in range(2):  # the second time nothing is at work, and no run has begun or ended
+        assert len(reader.look(LookWanted("J")).rows or []) == len(best)
+        assert reader.look(LookWanted("?")).rows
     both = " ".join(one["run"] for one in best)
     (row,) = reader.look(LookWanted("M", other=True, asked=both)).rows or []
     assert (row["metric"], row["logarithmic"]) == ("loss", True)
@@ -419,6 +442,12 @@ def test_a_run_whose_process_is_gone_is_told_of_and_left_as_it_is(
 ) -> None:
     scene, blut = own_scene, commands(own_scene, monkeypatch)
     process = at_work(scene, 7)
+    reader = CockpitReader(print)
+    assert reader.look(LookWanted("J")).rows
+    (stream,), listed = streams_of(scene), reader._seen.listed_of
+    Status(stream).write("epoch", "contained/trained", epoch=2, metrics={"loss": 0.25})
+    (row,) = reader.look(LookWanted("J")).rows or []
+    assert row["live"]["at"] == "epoch 2/7" and reader._seen.listed_of == listed != ()
     (pid, *_) = scene.tree()
     os.kill(scene.owner(pid), signal.SIGKILL)
     process.wait()

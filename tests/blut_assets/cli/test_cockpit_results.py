@@ -1,13 +1,23 @@
-"""What the cockpit shows of results beside each other: curves in characters, and the best of each recipe."""
+"""What the cockpit shows of results: curves in characters, the best of each recipe, models."""
 
+import asyncio
+import json
 from pathlib import Path
 
+from typer.testing import CliRunner
+
+from blut_assets.cli.app import app
+from blut_assets.cli.cockpit.board import Cockpit
 from blut_assets.cli.cockpit.chart import chart
+from blut_assets.cli.cockpit.models import ModelsView
+from blut_assets.cli.cockpit.pane import LookWanted
+from blut_assets.cli.cockpit.reader import CockpitReader
 from blut_assets.cli.cockpit.results import LeaderboardView, MetricsView
 from blut_assets.cli.views.curves import curve_rows
-from blut_resources.instance.instance import open_instance
+from blut_resources.instance.instance import open_instance, store_of
 from blut_resources.runs.files import status_path
 from blut_resources.runs.status import Status
+from tests.blut_resources.registry.test_versions import Bench
 
 CURVES = [[(1, 1.0), (2, 0.5), (3, 0.25), (4, 0.125), (8, 0.01)], [(1, 0.8), (4, 0.1)]]
 DRAWN = """\
@@ -78,3 +88,56 @@ def test_a_leaderboard_names_each_recipe_once_and_the_args_that_differ() -> None
     assert entries[0].lines == ("tiny: loss, lowest first", "  1 aaaaaaaa 0.25       -          epochs=3")
     assert entries[1].lines == ("  - bbbbbbbb -          -          partition=west epochs=4",)
     assert [one.run for one in entries] == [row["run"], other["run"]]
+
+
+def test_a_version_is_promoted_once_its_whole_name_is_typed(home: Path, tmp_path: Path) -> None:
+    with open_instance() as instance:
+        bench = Bench(tmp_path, store_of(instance))
+    bench.govern("prod")
+    bench.register("bad", kl=0.5)
+    bench.register("good")
+
+    def printed(*words: str) -> list[dict[str, object]]:
+        return json.loads(CliRunner().invoke(app, ["model", *words, "--json"]).stdout)
+
+    rows = CockpitReader(print).look(LookWanted("D")).rows or []
+    assert [{k: v for k, v in row.items() if k != "registered"} for row in rows] == printed("list")
+    assert rows[0]["registered"] == printed("show", "mine")
+    drawn = [one.lines[0].split() for one in ModelsView().draw(rows, 76, False)]
+    assert drawn[0] == ["mine", "aliases:", "-"]
+    assert [line[:2] for line in drawn[1:]] == [["2", "passed"], ["1", "failed"]]
+
+    async def use() -> None:
+        cockpit = Cockpit("D")
+        async with cockpit.run_test(size=(80, 24)) as pilot:
+
+            async def shown(*words: str) -> None:
+                while not all(word in " ".join(cockpit.board.text()).split() for word in words):
+                    await asyncio.sleep(0.05)
+
+            async def typed(text: str) -> None:
+                await pilot.press(*(pilot_keys(text)), "enter")
+
+            await shown("passed", "failed")
+            await pilot.press("p")
+            await shown("promotes", "versions:")
+            await pilot.press("down", "p")
+            await typed("yours@prod")
+            await shown("promoted:", "'yours@prod'")
+            await pilot.press("p", "escape")
+            await shown("promoted")
+            assert not bench.registry.aliases("mine")
+            await pilot.press("down", "p")
+            await typed("mine@prod")
+            await shown("mine@1", "required")
+            assert not bench.registry.aliases("mine")
+            await pilot.press("up", "p")
+            await typed("mine@prod")
+            await shown("prod", "->", "stands", "passed")
+
+    asyncio.run(asyncio.wait_for(use(), 180))
+    assert bench.registry.aliases("mine")["prod"].version == 2
+
+
+def pilot_keys(text: str) -> list[str]:
+    return ["at" if letter == "@" else letter for letter in text]
