@@ -106,6 +106,8 @@ def same(drawn: list[str]) -> str:
     text = "\n".join(line.rstrip() for line in drawn)
     for pattern, name in VARIES:
         text = re.sub(pattern, name, text)
+    # what is told of the memory, once that was measured, leaves no room for the end of its line
+    text = re.sub(r"\n {6}(?=holds|SIZE|and 1 CPU|1 CPU|CPU)|(?<=TIME)\n {6}(?=holds)", " ", text)
     return text
 
 
