@@ -88,6 +88,7 @@ def test_the_disk_of_the_store_is_full_before_anything_starts(scene: Scene, smal
     scene.verify()
 
 
+@pytest.mark.sqlite  # a server has a disk of its own
 def test_the_disk_of_the_event_log_fills_during_a_training(scene: Scene, small: Path) -> None:
     """What it trained until then is not lost."""
     reference = Scene(scene.root / "reference")

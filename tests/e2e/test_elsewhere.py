@@ -23,6 +23,7 @@ def looked(scene: Scene, scratch: Path, boot: str, *lines: str) -> dict[str, str
     return dict(part.split("\n", 1) for part in (done.stdout + done.stderr).split("$ ")[1:])
 
 
+@pytest.mark.sqlite  # whose history one box alone writes
 @pytest.mark.parametrize("on_orphan", ["kill", "adopt"])
 def test_a_training_is_not_hurt_by_who_cannot_see_it(scene: Scene, tmp_path: Path, on_orphan: str) -> None:
     elsewhere.demand()
