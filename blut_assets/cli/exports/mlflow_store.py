@@ -1,6 +1,6 @@
 """Writes runs into a store of MLflow, by the MLflow that somebody has in an environment of its own.
 
-MLflow brings two dozen packages and its own versions of some of Dagster's; so nothing of it is imported here.
+MLflow brings more than a dozen packages that nothing else here needs; so nothing of it is imported here.
 """
 
 import importlib.util
