@@ -40,7 +40,7 @@ LENIENT = (
         ({"promote_as": "lamquant-snn@staging"}, "synthetic data"),
         ({"promote_as": "lamquant-joint@synthetic-a"}, "give lamquant-snn@ALIAS"),
         ({"device": "cuda"}, "the controller is trained on the CPU"),
-        ({"model": "gru"}, "'ssm', 'lif' or 'logistic'"),
+        ({"model": "gru"}, "allowed: 'ssm' or 'lif' or 'logistic'"),
         ({"mae_pretrain": True, "model": "lif"}, "model=.lif. has no trunk"),
         ({"vocabulary": "/nowhere/mine.yaml"}, "mine.yaml"),
         ({"change_class": "Z.1"}, "change_class is 'Z.1'"),
