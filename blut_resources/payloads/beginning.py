@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from blut_resources.launchers.remote_unit import RemoteUnit
 from blut_resources.leases.lease import Lease
 from blut_resources.payloads import orphans
 from blut_resources.payloads.admission import TellingWaits
-from blut_resources.payloads.leaving import leave
+from blut_resources.payloads.leaving import leave_or_end
 from blut_resources.payloads.messages import MESSAGES, MessageTail, consumed
 from blut_resources.payloads.order import order_for
 from blut_resources.payloads.output import LogTee
@@ -71,6 +72,7 @@ def begin(
     launcher: Launcher,
     reasons: EndReasons,
     waiting: TellingWaits,
+    last_words: Callable[[Path], None],
 ) -> Begun:
     """Returns a payload that runs, in a place of its own; for the arguments and errors see `run_payload`.
 
@@ -103,7 +105,7 @@ def begin(
         jobs.append(unit)
     held.enter_context(unit)
     if isinstance(unit, RemoteUnit):
-        _await_start(context, payload, unit, reasons, waiting)
+        _await_start(context, payload, unit, reasons, waiting, partial(last_words, place))
     log = held.enter_context(contextlib.closing(LogTee(place / LOG)))
     return Begun(place, unit, reader, session, log, lease, orphan is not None)
 
@@ -114,12 +116,16 @@ def _await_start(
     job: RemoteUnit,
     reasons: EndReasons,
     waiting: TellingWaits,
+    last_words: Callable[[], object],
 ) -> None:
-    """Wait until a job runs; who is interrupted meanwhile may leave it alone."""
+    """Wait until a job runs; who is interrupted meanwhile may leave it alone.
+
+    It may run, and have said much, before that is seen here.
+    """
     try:
         with reasons.before_its_start():
             job.await_start(waiting.heard(reasons))
         waiting.say("")
     except BaseException as error:
-        leave(job, context, payload.name, error)
+        leave_or_end(job, context, payload.name, error, last_words)
         raise

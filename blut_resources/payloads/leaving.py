@@ -6,26 +6,37 @@ of jobs on other machines.
 """
 
 import os
+from collections.abc import Callable
 
 import dagster as dg
 
+from blut_resources.instance.instance import home_of
 from blut_resources.launchers.base import Launched
 from blut_resources.launchers.remote_unit import RemoteUnit
 from blut_resources.payloads import orchestrator
+from blut_resources.runs.cancelling import time_given
 from blut_resources.runs.hang_up import heeds_person, is_hung_up, is_interrupt
 
 
-def leave(unit: Launched, context: dg.AssetExecutionContext, name: str, error: BaseException) -> bool:
-    """Leave a job alone, if it goes on though its run ends by this error; says whether it does.
+def leave_or_end(
+    unit: Launched,
+    context: dg.AssetExecutionContext,
+    name: str,
+    error: BaseException,
+    last_words: Callable[[], object],
+) -> None:
+    """Leave a job alone, if it goes on though its run ends by this error; else end it, as any process.
 
     Args:
         name: of its payload, for the log.
+        last_words: hears what it has said until its end, and nobody has read.
     """
-    if not isinstance(unit, RemoteUnit) or not _is_left_alone(context.instance, context.run.run_id, error):
-        return False
-    unit.leave()
-    context.log.warning(f"{name}: {unit.describe()} goes on; the same command takes it over")
-    return True
+    if isinstance(unit, RemoteUnit) and _is_left_alone(context.instance, context.run.run_id, error):
+        unit.leave()
+        context.log.warning(f"{name}: {unit.describe()} goes on; the same command takes it over")
+        return
+    unit.close(time_given(home_of(context.instance), context.run.run_id))
+    last_words()
 
 
 def _is_left_alone(instance: dg.DagsterInstance, run_id: str, error: BaseException) -> bool:

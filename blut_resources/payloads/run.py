@@ -8,6 +8,7 @@ whole process tree held in a unit of its own, and success only after the payload
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,10 @@ from blut_resources.payloads.early import Early
 from blut_resources.payloads.events import MessageError
 from blut_resources.payloads.isolated import compiled_for, keep_compiled
 from blut_resources.payloads.judging import Testimony, demand_success
-from blut_resources.payloads.leaving import leave
+from blut_resources.payloads.leaving import leave_or_end
 from blut_resources.payloads.payload import Payload, PayloadMisspoke
 from blut_resources.payloads.reasons import EndReasons
 from blut_resources.payloads.watching import POLL_S, wanted, watched
-from blut_resources.runs.cancelling import time_given
 
 LOCAL = LocalLauncher()
 
@@ -74,7 +74,7 @@ def run_payload(
     reasons = EndReasons(payload, overdue, early, unwanted, refuse_lost)
     waiting = TellingWaits(context, payload.name)
     with contextlib.ExitStack() as held:
-        it = begin(held, context, payload, admit, is_behind, launcher, reasons, waiting)
+        it = begin(held, context, payload, admit, is_behind, launcher, reasons, waiting, last_words)
         unit, reader, log = it.unit, it.reader, it.log
         _warn_of_limits(payload, unit.enforcement, context.log)
         about = {"taken_over": it.is_taken_over, **it.launched()}
@@ -97,9 +97,7 @@ def run_payload(
             unit.close()
             raise PayloadMisspoke(f"{payload.module}: {error}", unit.wait()) from None
         except BaseException as error:
-            if not leave(unit, context, payload.name, error):
-                unit.close(time_given(home, context.run.run_id))
-                last_words(it.place)
+            leave_or_end(unit, context, payload.name, error, partial(last_words, it.place))
             raise
         outcome = unit.wait()
         refuse_lost()
