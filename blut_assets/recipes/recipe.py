@@ -319,10 +319,8 @@ class Recipe:
         name = ".".join(str(part) for part in problem["loc"])
         if not name:  # it is of several together, and names them
             return f"{self.name}: {said_of(problem)}"
-        one_field = (
-            len(problem["loc"]) == 1
-        )  # of one inside another all choices are only in what pydantic says
-        said = no_choice(problem) if one_field else said_of(problem)
+        # of a field inside another all choices are only in what pydantic says
+        said = no_choice(problem) if len(problem["loc"]) == 1 else said_of(problem)
         what = f"argument {name!r} = {problem['input']!r}: {said}"
         return f"{self.name}: {what}; allowed: {self._allowed(name)}"
 

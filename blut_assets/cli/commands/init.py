@@ -70,9 +70,8 @@ def init(directory: Directory = Path(), group: Group = "") -> None:
         prepare_home(home)
         for name in FILES.keys() - there:
             write_atomic(project / name, FILES[name][1].encode())
-        write_atomic(
-            home / "dagster.yaml", INSTANCE_YAML.encode()
-        )  # last: with it the project counts as begun
+        # last: with it the project counts as begun
+        write_atomic(home / "dagster.yaml", INSTANCE_YAML.encode())
     except StoreError as error:
         failed(str(error))
     except OSError as error:

@@ -15,10 +15,9 @@ from blut_assets.stages import reuse
 from blut_resources.instance.instance import home_of
 from blut_resources.runs import manifest
 from blut_resources.runs.files import manifest_path
+from blut_resources.runs.metrics import INDEX, RESUMED_FROM
 from blut_resources.runs.settings import settings_of
 
-INDEX = ("run_id", "asset", "epoch", "step", "phase", "timestamp", "resumed_from")
-"""Of a row of metrics, what is no metric."""
 Scalar = bool | int | float | str
 
 
@@ -109,7 +108,7 @@ def points(rows: Sequence[Mapping[str, Any]]) -> list[EpochPoint]:
             {
                 name: float(value)
                 for name, value in row.items()
-                if name not in INDEX and isinstance(value, int | float)
+                if name not in (*INDEX, RESUMED_FROM) and isinstance(value, int | float)
             },
         )
         for row in rows
