@@ -81,10 +81,11 @@ INIT
     exec setsid unshare --pid --fork --kill-child --mount --net --uts --ipc --cgroup \
         bash "$state/init" </dev/null >"$state/console" 2>&1
 ) &
-# the last process of the machine may take a moment to leave its cgroups
-guard $! "for _ in {1..100}; do
+# the last process of the machine may take a moment to leave its cgroups, and not all hierarchies at once
+guard $! "for _ in {1..1000}; do
     find $(printf '%q ' "${cgroups[@]}") -depth -type d -exec rmdir {} +
-    ls -d $(printf '%q ' "${cgroups[@]}") || break
+    left=\$(ls -d $(printf '%q ' "${cgroups[@]}"))
+    [ \"\$left\" ] || break
     sleep 0.05
 done"
 follow_and_finish

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from blut_resources.machine.cgroupfs import Cgroup
 from tests.aftermath import Row, note
 from tests.blut_resources.containment.units import (
     HOG,
@@ -83,7 +84,8 @@ def around() -> Iterator[Path]:
     (group / "memory.limit_in_bytes").write_text(str(96 * MIB))
     (group / "memory.memsw.limit_in_bytes").write_text(str(96 * MIB))
     yield group
-    group.rmdir()
+    # what was killed in it may take a moment to leave
+    assert Cgroup(group, 1).remove(PATIENCE_S)
 
 
 def test_ancestor(place: Path, around: Path) -> None:
