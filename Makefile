@@ -62,7 +62,7 @@ docs: setup ## build the documentation; it prints where
 	@echo "the documentation: $(abspath $(DOCS))/html/index.html"
 
 # Three files at a time keep two cores busy: many tests wait for what they started.
-PYTEST = $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=20
+PYTEST = $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=150 --durations-min=3
 test: lint ## the test suite without what is marked heavy; it builds llama.cpp if that is not there
 	$(PYTEST) -m 'not heavy and not slurm and not postgres and not ray'
 

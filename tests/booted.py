@@ -52,12 +52,12 @@ def names_in(directory: Path) -> list[str]:
     return found
 
 
-def boot(script: Path, inside: Path, out: Path, timeout_s: int) -> Machine:
-    """Boot, run all tests of a directory inside, read their report; skips where nothing can be booted."""
+def boot(script: Path, inside: Path, out: Path, timeout_s: int, marked: str = "not heavy") -> Machine:
+    """Boot, run tests of a directory inside, read their report; skips where nothing can be booted."""
     report = out / "junit.xml"
     plugins = ("-p", "no:cacheprovider", "-p", "pytest_timeout")
     tests = [sys.executable, "-m", "pytest", "-q", *plugins, "--basetemp=/run/tests", "--durations=12"]
-    tests += ["-o", "junit_family=xunit1", f"--junitxml={report}"]
+    tests += ["-m", marked, "-o", "junit_family=xunit1", f"--junitxml={report}"]
     options = ["-t", str(timeout_s), "-w", str(out), "-e", INSIDE_ENV, "-e", "PYTEST_DISABLE_PLUGIN_AUTOLOAD"]
     done = subprocess.run(
         [script, *options, "--", *tests, inside],

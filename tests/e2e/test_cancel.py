@@ -349,6 +349,7 @@ def test_a_run_from_the_ui(shared: tuple[Scene, Ui], backend: str, fault: str, e
     assert scene.happened("saved")
 
 
+@pytest.mark.heavy
 def test_a_reload_of_the_code_location_ends_nothing(shared: tuple[Scene, Ui]) -> None:
     scene, ui = shared
     gate = scene.root / "gate"

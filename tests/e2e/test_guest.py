@@ -224,6 +224,7 @@ def test_without_an_instance_the_first_thing_said_is_that(tmp_path: Path) -> Non
         assert "never materialized" not in said
 
 
+@pytest.mark.heavy
 def test_what_dg_scaffolds_is_loaded_and_dg_has_nothing_to_complain_of(home: Path, tmp_path: Path) -> None:
     """In a checkout of its own, with a virtual environment that is not activated."""
     for name in ("blut_assets", "blut_resources", "cookbooks", "sensors"):

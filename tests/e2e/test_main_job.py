@@ -245,6 +245,7 @@ def test_one_bad_recording_is_counted_and_does_not_lose_the_others(box: Box, tmp
     assert box.metadata("lma_corpus")["n_refused"] == 1
 
 
+@pytest.mark.heavy
 def test_a_codec_below_its_floors_is_refused_also_where_the_gate_is_not_run(box: Box) -> None:
     strict = box.write_registry("strict", {"min_r": 0.9999, "max_prdn": 0.1, "min_cr": 500})
     refused = box.blut(registry=str(strict), promote_as="lamquant-joint@synthetic-strict")

@@ -18,3 +18,11 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
 @pytest.mark.parametrize("test", names_in(HERE / "inside"))
 def test_inside(machine: Machine, test: str) -> None:
     machine.check(test)
+
+
+@pytest.mark.heavy
+def test_the_other_owners(tmp_path: Path) -> None:
+    machine = boot(HERE / "boot.sh", HERE / "inside", tmp_path, timeout_s=1100, marked="heavy")
+    assert machine.cases
+    for test in machine.cases:
+        machine.check(test)

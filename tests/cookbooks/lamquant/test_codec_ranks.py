@@ -37,6 +37,7 @@ def epochs_of(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [event for event in events if event["event"] == "epoch"]
 
 
+@pytest.mark.heavy
 def test_two_processes_learn_what_one_learns_and_only_one_speaks_and_writes(
     windows: Path, tmp_path: Path
 ) -> None:

@@ -52,6 +52,7 @@ def by_pyedflib(path: Path) -> Iterator[tuple[str, Any]]:
             yield file.getLabel(index).strip(), file.readSignal(index, digital=True)
 
 
+@pytest.mark.heavy
 @pytest.mark.slow
 def test_real_headers_are_read_as_another_reader_reads_them(files: list[Path]) -> None:
     """What is taken, and what is left out when it is asked for, agrees sample by sample."""

@@ -284,6 +284,7 @@ def test_nobody_is_in_what_the_payloads_write_or_say(
     assert leaks(tmp_path / "said") == []
 
 
+@pytest.mark.heavy
 def test_nobody_is_in_a_home_after_data_were_added_and_prepared(planted: Path, tmp_path: Path) -> None:
     home, temporary = tmp_path / "home", tmp_path / "temporary"
     home.mkdir()

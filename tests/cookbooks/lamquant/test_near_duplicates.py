@@ -214,6 +214,7 @@ def test_nights_of_one_patient_and_patients_of_one_device_share_nothing() -> Non
 # ---- the payload
 
 
+@pytest.mark.heavy
 def test_patients_who_share_a_changed_copy_go_one_way_and_both_recordings_are_used(tmp_path: Path) -> None:
     sources = {f"r{n}": Source(f"p{n}", whole(eeg(n, 1)), RATE) for n in (3, 5, 7, 8)}
     sources["again"] = Source("somebody", whole(resampled(eeg(3, 1), 200)), 200.0)

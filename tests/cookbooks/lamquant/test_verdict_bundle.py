@@ -97,6 +97,7 @@ def test_what_was_exported_verifies_and_is_the_same_file_each_time(sent, tmp_pat
         export(sent.registry, sent.store, MODEL, tmp_path / "again.zip", private_key(sent.key))
 
 
+@pytest.mark.heavy
 def test_measured_again_in_isolation_it_comes_out_the_same(sent, tmp_path):
     assert seen(sent.file, sent, tmp_path, sent.corpus).again == []
 

@@ -122,6 +122,7 @@ def test_quantisation_costs_what_is_reported_and_below_a_floor_it_is_no_pass(ben
     assert read_fidelity((out / FILE).read_bytes())[1] == strict["missed"]
 
 
+@pytest.mark.heavy
 def test_an_importance_matrix_from_the_training_side_is_used_and_recorded(bench: Bench) -> None:
     from cookbooks.llm.scoring.gguf_engine import GgufEngine
 
@@ -140,6 +141,7 @@ def test_a_type_that_needs_importance_is_refused_without_it(bench: Bench, tmp_pa
     assert "importance: true" in said
 
 
+@pytest.mark.heavy
 def test_an_adapter_of_its_own_is_applied_to_the_base(bench: Bench, tmp_path: Path) -> None:
     checkpoint = small_adapter(bench.model, tmp_path / "c")
     made("weights_merge", {"name": "tuned"}, tmp_path / "merged", base=bench.model, checkpoint=checkpoint)
@@ -226,6 +228,7 @@ def test_both_engines_cut_predict_and_write_alike(
         ours.close()
 
 
+@pytest.mark.heavy
 def test_the_real_model_is_quantised_faithfully_and_still_answers(bench: Bench) -> None:
     model = {"model": ensure_sample(sample_of("sample:smollm2"))}
     part, facts = bench.convert(quant="Q8_0", inputs=model)

@@ -34,6 +34,7 @@ def changed(model: Path, folder: Path, **files: Any) -> Path:
     return folder
 
 
+@pytest.mark.heavy
 def test_a_sample_model_may_be_trained_and_the_table_has_the_true_types(tmp_path: Path) -> None:
     kit()
     facts = made("gguf_preflight", CHAT, tmp_path / "out", model=smollm2())
@@ -47,6 +48,7 @@ def test_a_sample_model_may_be_trained_and_the_table_has_the_true_types(tmp_path
     assert not rows["Q1_0"]["possible"]
 
 
+@pytest.mark.heavy
 def test_what_suits_no_block_stays_in_16_bits_and_the_rest_does_not(tmp_path: Path) -> None:
     kit()
     # 256 columns suit every block; the 240 of ffn_down, in two layers, not even one of 32
@@ -82,6 +84,7 @@ def test_a_model_without_a_tokenizer_is_told_so_plainly(model: Path, tmp_path: P
     )
 
 
+@pytest.mark.heavy
 def test_a_pre_tokenizer_that_llama_cpp_does_not_know_is_refused(tmp_path: Path) -> None:
     kit()
     said = refused("gguf_preflight", CHAT, tmp_path / "out", model=tiny_model(tmp_path / "tiny"))

@@ -60,6 +60,7 @@ def test_a_library_is_called_as_its_own_header_says_and_makes_the_same_bytes(
     assert not nowhere.exists(), "no kit was built beside it"
 
 
+@pytest.mark.heavy
 def test_its_program_quantises_and_without_a_library_the_pinned_kit_reads(
     inputs: dict[str, Path], take: Callable[..., None], tmp_path: Path
 ) -> None:
@@ -75,6 +76,7 @@ def test_its_program_quantises_and_without_a_library_the_pinned_kit_reads(
     assert asked.startswith("--imatrix imatrix.gguf ") and asked.endswith(" Q4_K_M 1")
 
 
+@pytest.mark.heavy
 def test_a_program_that_fails_is_quoted(
     inputs: dict[str, Path], take: Callable[..., None], tmp_path: Path
 ) -> None:
@@ -258,6 +260,7 @@ def test_a_copy_of_the_kit_needs_no_header(take: Callable[..., None], tmp_path: 
         find_own()
 
 
+@pytest.mark.heavy
 def test_a_header_without_what_is_needed_is_refused_by_name(
     inputs: dict[str, Path], take: Callable[..., None], tmp_path: Path
 ) -> None:

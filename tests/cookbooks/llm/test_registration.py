@@ -231,6 +231,7 @@ def test_collection_keeps_what_a_version_needs_and_its_loss_is_explained(
     assert f"with the args of run {needed.run}" in said
 
 
+@pytest.mark.heavy
 def test_a_registered_gguf_is_scored_by_its_name(
     first: dg.ExecuteInProcessResult, run: Run, instance: dg.DagsterInstance, registry: ModelRegistry
 ) -> None:

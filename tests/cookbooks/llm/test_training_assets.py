@@ -95,6 +95,7 @@ def test_trainings_are_reported_reused_and_held_to_their_limit(
     assert facts["eval_loss"] < facts["eval_loss_before"] and "**question**" in facts["sample_chat"]
 
 
+@pytest.mark.heavy
 def test_preferences_are_trained_from_a_model(instance: dg.DagsterInstance, tmp_path: Path) -> None:
     pairs = ({"prompt": f"Q {n}?", "chosen": f"Yes {n}.", "rejected": f"No {n}."} for n in range(10))
     path = str(write_rows(tmp_path / "pairs.jsonl", pairs))

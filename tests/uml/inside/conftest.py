@@ -36,7 +36,11 @@ def _machine() -> None:
     within(PATIENCE_S, Path("/run/user/0/systemd/private").exists)
 
 
-@pytest.fixture(params=list(WHO))
+OTHERS = [pytest.param(name, marks=pytest.mark.heavy) for name in ("root-user", "cgroup2-user")]
+"""Those that hold like another one: a second manager, a second cgroup."""
+
+
+@pytest.fixture(params=["system", "user", "cgroup2", *OTHERS])
 def who(request: pytest.FixtureRequest) -> Iterator[Who]:
     """Each of them in turn; at the end nothing of its units is left."""
     who = WHO[request.param]

@@ -11,6 +11,7 @@ import pytest
 
 from blut_resources.containment.unit import attach
 from tests.owners import PATIENCE_S, Owner, Who, done_by, processes, within
+from tests.uml.inside.conftest import OTHERS
 from tests.uml.inside.scenes import (
     MIB,
     assert_nothing_is_left,
@@ -22,7 +23,7 @@ from tests.uml.inside.scenes import (
 )
 
 # the user with a cgroup is left to the other modules, to save time
-pytestmark = pytest.mark.parametrize("who", ["system", "root-user", "user", "cgroup2"], indirect=True)
+pytestmark = pytest.mark.parametrize("who", ["system", "user", "cgroup2", OTHERS[0]], indirect=True)
 LONG = {"memory_max": 64 * MIB}
 
 

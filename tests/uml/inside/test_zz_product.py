@@ -15,6 +15,7 @@ from tests.uml.inside.scenes import MIB, SMALL, hog, shell
 
 ROOT, RUNNER = Who("root auto", "systemd"), Who("user auto", "systemd", user=USER)
 NO_MANAGER = Who("nobody auto", "cgroup2", user="nobody", cgroup="nobody's")
+ARGS = {"epochs": 2, "limits": {"memory_max": "64M"}}
 
 
 @pytest.fixture(autouse=True)
@@ -51,22 +52,23 @@ def test_strongest_backend(who: Who) -> None:
     assert not found["retry"]
 
 
-def test_a_recipe(tmp_path: Path) -> None:
-    """It runs out of memory, is cancelled from another shell, and ends well the third time."""
-    who = RUNNER
-    person = Person(who, tmp_path)
-    limits = {"epochs": 2, "limits": {"memory_max": "64M"}}
-
+def test_a_recipe_that_takes_too_much(tmp_path: Path) -> None:
+    person = Person(RUNNER, tmp_path)
     person.behave(mib=96, grandchild=True)
-    assert person.run(limits).wait() == 1, person.said()
+    assert person.run(ARGS).wait() == 1, person.said()
     assert "killed at 64 MiB, because its memory limit of 64 MiB was reached" in person.said()
     (failure,) = person.failures()
     assert all(f'"{word}"' in failure for word in ("outcome", "oom-kill", "whose", "own", "limit", "peak"))
     assert str(64 * MIB) in failure
     person.assert_nothing_is_left("payload out of memory", "exit 1", None)
 
+
+@pytest.mark.heavy
+def test_a_recipe_is_cancelled_from_another_shell_and_ends_well_the_second_time(tmp_path: Path) -> None:
+    who = RUNNER
+    person = Person(who, tmp_path)
     person.behave(hang=True, grandchild=True, last_words_s=0.5)
-    run = person.run(limits)
+    run = person.run(ARGS)
     tree = person.tree()
     (unit,) = person.units()
     assert "contained-trained" in unit
@@ -79,6 +81,6 @@ def test_a_recipe(tmp_path: Path) -> None:
     assert seconds < 60 and person.happened("saved")
 
     person.behave()
-    assert person.run(limits).wait() == 0, person.said()
+    assert person.run(ARGS).wait() == 0, person.said()
     assert person.happened("resumed-at-2 ") and person.happened("end ")
     person.assert_nothing_is_left("none; run again", "exit 0", None)

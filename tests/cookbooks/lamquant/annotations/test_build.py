@@ -255,6 +255,7 @@ def test_the_recipe_keeps_what_was_marked_in_every_kind_of_tree(tree: Path, home
     assert corpus.metadata["n_archives"].value == 9
 
 
+@pytest.mark.heavy
 def test_texts_are_kept_only_where_that_is_said(tree: Path, home: Path) -> None:
     plain, _ = run(home, edf_root=str(tree))
     assert "Lovelace" not in json.dumps(plain)
@@ -264,6 +265,7 @@ def test_texts_are_kept_only_where_that_is_said(tree: Path, home: Path) -> None:
     assert "texts" in event.metadata
 
 
+@pytest.mark.heavy
 def test_a_list_that_changes_makes_the_annotations_new_and_nothing_else(tree: Path, home: Path) -> None:
     def computed(**args: Any) -> set[str]:
         _, result = run(home, edf_root=str(tree), **args)
@@ -304,6 +306,7 @@ def test_lists_that_lead_out_or_nowhere_are_left_out_and_said(
     assert "4 lists of annotations are left out" in capfd.readouterr().err
 
 
+@pytest.mark.heavy
 def test_lists_of_several_directories_stay_with_their_recordings(tmp_path: Path, home: Path) -> None:
     """Two directories have recordings of equal names, and lists of other content; archives have none."""
     rows = {"one": "TERM,5,6,seiz,1\n", "two": "TERM,7,9,seiz,1\n"}

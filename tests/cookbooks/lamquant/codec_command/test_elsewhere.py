@@ -52,6 +52,7 @@ def decoder(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.heavy
 @pytest.mark.slow
 def test_the_exported_decoder_needs_neither_blut_nor_torch(
     codec: Codec, checkpoint: Path, decoder: Path, python: Path, tmp_path: Path

@@ -30,6 +30,7 @@ def trunk(seizure_set: SeizureSet, tmp_path_factory: pytest.TempPathFactory) -> 
     return work / "mae_train"
 
 
+@pytest.mark.heavy
 def test_a_controller_begins_with_the_trunk(trunk: Path, seizure_set: SeizureSet, tmp_path: Path) -> None:
     inputs = {"corpus": seizure_set.corpus, "labels": seizure_set.labels / "fit"}
     one = {**CONFIG, "epochs": 1}

@@ -141,6 +141,7 @@ def test_what_an_encoder_was_not_built_for_is_refused_with_the_field_and_the_rem
         DeviceLayout.of(1, (250.0,), hop=96)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("target", ["cortex-m33", "rv32"])
 def test_other_processors_write_the_same_bytes(small: Built, target: str, tmp_path: Path):
     chain = TOOLCHAINS[target]

@@ -55,6 +55,7 @@ def test_what_the_end_would_refuse_is_refused_at_the_begin(args: dict[str, Any],
         SNN.parse({"edf_root": SYNTHETIC, **change, **args})
 
 
+@pytest.mark.heavy
 def test_recordings_become_a_judged_controller_with_a_synthetic_name(
     tmp_path: Path, blut_instance: dg.DagsterInstance
 ) -> None:
