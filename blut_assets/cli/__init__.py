@@ -5,6 +5,7 @@ import sys
 
 from blut_resources.dagster_private.startup import without_collector
 from blut_resources.runs.hang_up import is_interrupt
+from blut_resources.screen import be_plain, is_plain
 
 
 def main() -> None:
@@ -16,6 +17,8 @@ def main() -> None:
     from blut_assets.cli.shell import terminal
 
     terminal.use()
+    if is_plain():
+        be_plain()
     try:
         _run()
     except SystemExit as end:
@@ -65,8 +68,15 @@ def _words() -> list[str] | None:
     """Returns the cockpit for `blut` alone on a terminal that can show it; None for the words given."""
     from blut_assets.cli.app import COCKPIT
 
+    if sys.argv[1:] == ["--plain"]:
+        return ["--plain", "--help"]
     terminal = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))  # it draws on the last
-    able = terminal and os.environ.get("TERM", "dumb") not in ("", "dumb") and not os.environ.get("CI")
+    able = (
+        terminal
+        and not is_plain()
+        and os.environ.get("TERM", "dumb") not in ("", "dumb")
+        and not os.environ.get("CI")
+    )
     return [COCKPIT] if able and len(sys.argv) == 1 and "_BLUT_COMPLETE" not in os.environ else None
 
 

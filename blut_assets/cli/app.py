@@ -9,6 +9,7 @@ import typer
 
 from blut_assets.own_packages import scaffolded
 from blut_assets.terminal.lazy import PLAIN, lazy_group
+from blut_resources.screen import be_plain
 from blut_resources.text import one_line
 
 COMMANDS = {
@@ -109,8 +110,18 @@ def root(
             help="Print the versions, and the commit of a checkout.",
         ),
     ] = False,
+    plain: Annotated[
+        bool,
+        typer.Option(
+            "--plain",
+            help="Plain lines for a screen reader, one fact each: nothing is drawn anew, in columns or in"
+            " colour. Also behind any command, or BLUT_PLAIN=1.",
+        ),
+    ] = False,
 ) -> None:
     """Blut: software-defined assets for training models on machines you own."""
+    if plain:
+        be_plain()
     if scaffolded() and context.invoked_subcommand != COCKPIT:  # which shows its frame first
         _take_resources()
 

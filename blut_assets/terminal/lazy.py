@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command
+
+from blut_resources.screen import be_plain
 
 HELP = {"help_option_names": ["-h", "--help"]}
 """`context_settings` of every command and group."""
@@ -41,6 +43,7 @@ class LazyCommands(Mapping[str, Any]):
         command.name = name
         command.context_settings = {**HELP, **command.context_settings}
         _list_help_first(command)
+        _take_plain(command)
         return command
 
     def __iter__(self) -> Iterator[str]:
@@ -70,6 +73,13 @@ def _list_help_first(command: Any) -> None:
         _list_help_first(inner)
 
 
+def _take_plain(command: Any) -> None:
+    """Let a command, and those below it, take ``--plain`` as `blut` itself does, whose help names it."""
+    command.params += get_command(_plain).params
+    for inner in getattr(command, "commands", {}).values():
+        _take_plain(inner)
+
+
 def single(**settings: Any) -> typer.Typer:
     """Returns a `typer.Typer` for one command without a group around it."""
     return typer.Typer(**{**PLAIN, "no_args_is_help": False, **settings})
@@ -84,3 +94,23 @@ def group(text: str, **settings: Any) -> typer.Typer:
 
 def _nothing() -> None:
     """Do nothing: a callback makes it a group."""
+
+
+_plain = single()
+
+
+@_plain.command()
+def _only_plain(
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--plain",
+            help="Plain lines for a screen reader.",
+            hidden=True,
+            expose_value=False,
+            is_eager=True,
+            callback=lambda wanted: be_plain() if wanted else None,
+        ),
+    ] = False,
+) -> None:
+    """Has the option that every other command takes too."""

@@ -12,6 +12,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from blut_resources.screen import is_plain
 from blut_resources.text import one_line
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -32,7 +33,11 @@ def columns(rows: Sequence[Mapping[str, Any]]) -> str:
 
     Cells are wrapped between words. Where that is not enough, the widest columns but the first stand below
     each row, by their names. Nothing is left out: a word longer than a line goes on in the next.
+
+    Plain output has no columns: each cell is a line with its name, and each row begins with its first.
     """
+    if is_plain():
+        return "\n".join(line for row in rows for line in _facts(row))
     table = [list(rows[0]), *([_cell(value) for value in row.values()] for row in rows)]
     room = max(NARROWEST, shutil.get_terminal_size().columns)
     widths, least = _widths(table)
@@ -47,6 +52,17 @@ def columns(rows: Sequence[Mapping[str, Any]]) -> str:
                 name = f"{table[0][i]}: " if table[0][i] else ""
                 lines += _lines(f"{name}{cells[i]}", room, INDENT)
     return "\n".join(lines)
+
+
+def _facts(row: Mapping[str, Any]) -> Iterator[str]:
+    """Returns a row as lines, of which the first is not indented; what is empty has none."""
+    cells = [(name, _cell(value)) for name, value in row.items()]
+    if len(cells) == 2 and not cells[0][0]:  # a fact and its name already
+        yield f"{cells[0][1]}: {cells[1][1]}"
+        return
+    for place, (name, cell) in enumerate(cells):
+        if not place or cell != NOTHING:
+            yield f"{INDENT if place else ''}{f'{name}: ' if name else ''}{cell}"
 
 
 def _widths(table: Sequence[Sequence[str]]) -> tuple[list[int], list[int]]:
@@ -103,6 +119,8 @@ def as_next(commands: Mapping[str, str]) -> str:
     """Returns commands to type next, each with what it does, as this one was typed: ``blut``, or its path."""
     typed = sys.argv[0] if Path(sys.argv[0]).name == "blut" and not _is_on_path(sys.argv[0]) else "blut"
     shown = {command.replace("blut", typed, 1): what for command, what in commands.items()}
+    if is_plain():
+        return "\n".join(["next:", *(f"{INDENT}{what}: {command}" for command, what in shown.items())])
     width = max(map(len, shown))
     return "\n".join(["next:", *(f"  {command:{width}}  {what}" for command, what in shown.items())])
 

@@ -15,9 +15,9 @@ from typing import IO, Any
 
 from blut_resources.dagster_private.compute_logs import CapturedFiles, redirected
 from blut_resources.machine.flag import Flag
+from blut_resources.screen import CLEAR, redraws
 from blut_resources.text import Output
 
-CLEAR = "\r\x1b[K"
 POLL_S, IDLE_S = 0.05, 0.5
 """Seconds that a line may take from the file to the terminal: after another one, and after a long silence."""
 
@@ -69,7 +69,7 @@ def mirrored(stream: IO[str], path: Path) -> Iterator[None]:
 
 def _copy(written: IO[bytes], shown: IO[bytes], ended: Flag) -> None:
     # on a terminal, a line that says how far a run is may stand where the next one begins
-    clear, begins, harmless = CLEAR.encode() if shown.isatty() else b"", True, Output()
+    clear, begins, harmless = CLEAR.encode() if redraws(shown) else b"", True, Output()
     pause = POLL_S
     while True:
         last = ended.wait(pause)  # asked before the file is read: nothing comes after that

@@ -7,6 +7,7 @@ import typer
 
 from blut_assets.terminal.lazy import single
 from blut_assets.terminal.output import failed, wrong
+from blut_resources.screen import is_plain
 
 app = single()
 OPENS, CLEAR = "blut: opening the cockpit ...", "\r\x1b[K"
@@ -39,6 +40,8 @@ def tui(
         wrong(f"--view {view!r} is none of {', '.join(VIEWS)}")
     if check:
         raise typer.Exit(_check([view] if view else [*VIEWS], _size(size)))
+    if is_plain():
+        failed("blut tui draws its screen anew, which --plain forbids: `blut tui --check` prints its views")
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):  # it draws on the last
         failed("blut tui needs a terminal; `blut tui --check` prints its views")
     _say(OPENS)  # what draws takes longer to import than anybody waits without a word

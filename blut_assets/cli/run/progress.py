@@ -19,8 +19,8 @@ from blut_assets.terminal.output import LineTimes, duration
 from blut_resources.dagster_private.console import said_in
 from blut_resources.instance.instance import home_of
 from blut_resources.machine.flag import Flag
-from blut_resources.runs.compute_logs import CLEAR
 from blut_resources.runs.files import status_path
+from blut_resources.screen import CLEAR, redraws
 from blut_resources.text import one_line, output
 
 REPAINT_S = 0.5
@@ -36,7 +36,7 @@ class Progress(logging.Handler):
         super().__init__()
         # while a step runs, what is printed goes to its log first: this is for the terminal alone
         self._out = os.fdopen(os.dup(sys.__stderr__.fileno() if sys.__stderr__ else 2), "w", errors="replace")
-        self._live = self._out.isatty()
+        self._live = redraws(self._out)
         self._title, self._run_id, self._clock = title, run_id, LineTimes()
         self._pace = Pace(status_path(home_of(instance), run_id), epochs)
         self._epochs, self._over = epochs, Flag()

@@ -13,11 +13,11 @@ from blut_assets.terminal.output import counted, duration, size
 from blut_resources.files.durable import StoreError
 from blut_resources.remote.tier import RemoteTier
 from blut_resources.remote.words import RemoteDamaged, RemoteError, RemoteMissing
+from blut_resources.screen import CLEAR, redraws
 from blut_resources.store import results
 
 Way = Literal["push", "pull"]
 REPAINT_S = 0.2
-CLEAR = "\r\x1b[K"
 WORDS = {"there": "in the remote already", "here": "here already", "external": "stay where you keep them"}
 
 
@@ -40,7 +40,7 @@ class Transfer:
 
     def __init__(self, tier: RemoteTier) -> None:
         self._tier, self._total = tier, 0
-        self._live = sys.stderr.isatty()
+        self._live = redraws(sys.stderr)
         self.done: list[Copied] = []
         self._began = time.monotonic()
         self._painted = 0.0

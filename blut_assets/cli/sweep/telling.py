@@ -12,7 +12,7 @@ from blut_assets.sweeps.grid import words_of
 from blut_assets.sweeps.record import SUCCEEDED, SweepRecord, Trial
 from blut_assets.sweeps.standing import SweepStanding, best_of, standing
 from blut_assets.terminal.output import LineTimes, columns, duration
-from blut_resources.runs.compute_logs import CLEAR
+from blut_resources.screen import CLEAR, redraws
 from blut_resources.text import one_line, output
 
 WHY_MAX = 300
@@ -24,7 +24,7 @@ class SweepProgress(SweepTold):
 
     def __init__(self, record: SweepRecord, title: str) -> None:
         self._record, self._title = record, title
-        self._live, self._clock = sys.stderr.isatty(), LineTimes()
+        self._live, self._clock = redraws(sys.stderr), LineTimes()
         self._begun = self._painted = time.monotonic()
 
     def trial(self, trial: Trial, trials: Mapping[int, Trial]) -> None:

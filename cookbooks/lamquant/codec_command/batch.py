@@ -15,7 +15,7 @@ import typer
 from blut_assets.terminal.output import duration, print_json
 from blut_resources.machine.flag import Flag
 from blut_resources.machine.threads import at_once
-from blut_resources.runs.compute_logs import CLEAR
+from blut_resources.screen import CLEAR, redraws
 from blut_resources.text import one_line, output
 from cookbooks.lamquant.codec_command.files import BadPlace, FileJob
 from cookbooks.lamquant.codec_command.models import NoModel
@@ -147,7 +147,7 @@ def problem_of(error: BaseException) -> str:
 
 
 def _say(text: str, err: bool = False) -> None:
-    if sys.stderr.isatty():
+    if redraws(sys.stderr):
         sys.stderr.write(CLEAR)
         sys.stderr.flush()
     typer.echo(output(text), err=err)
@@ -156,7 +156,7 @@ def _say(text: str, err: bool = False) -> None:
 @contextlib.contextmanager
 def _painted(meter: BatchMeter, verb: str) -> Iterator[None]:
     """Show at the bottom of a terminal how far it is; nothing in a pipe, where each file is a line."""
-    if not sys.stderr.isatty():
+    if not redraws(sys.stderr):
         yield
         return
     over, since = Flag(), time.monotonic()

@@ -82,7 +82,11 @@ def test_a_run_on_a_terminal_shows_epoch_loss_time_left_and_memory(
     day.behave(epoch_s=0.6)
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [*BLUT, *words], env=day.environment(), cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=theirs
+        [*BLUT, *words],
+        env=day.environment(TERM="xterm"),
+        cwd=REPOSITORY,
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
     )
     os.close(theirs)
     shown = b""
