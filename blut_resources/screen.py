@@ -14,7 +14,7 @@ def is_plain() -> bool:
 
 
 def be_plain() -> None:
-    """Have this process and those that it starts write plain lines, and no colour where ``NO_COLOR`` is known."""
+    """Have this process and those that it starts write plain lines, without colours."""
     os.environ[PLAIN] = os.environ["NO_COLOR"] = "1"
 
 
