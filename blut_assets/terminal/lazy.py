@@ -96,10 +96,6 @@ def _nothing() -> None:
     """Do nothing: a callback makes it a group."""
 
 
-_plain = single()
-
-
-@_plain.command()
 def _only_plain(
     _: Annotated[
         bool,
@@ -114,3 +110,7 @@ def _only_plain(
     ] = False,
 ) -> None:
     """Has the option that every other command takes too."""
+
+
+_plain = single()
+_plain.command()(_only_plain)
