@@ -109,7 +109,7 @@ def _only_plain(
         ),
     ] = False,
 ) -> None:
-    """Has the option that every other command takes too."""
+    """Do nothing: it has the option that every other command takes too."""
 
 
 _plain = single()
