@@ -27,7 +27,7 @@ from blut_resources.alive import hold_run
 from blut_resources.instance.instance import store_of
 from blut_resources.text import markdown
 
-GROUP = "leaderboard"
+TAG = "blut/leaderboard"
 LOOK_BACK = 2000
 """Materializations of the asset, newest first, that are looked at."""
 SHOWN = 50
@@ -154,7 +154,8 @@ def leaderboard_asset(cookbook: str, recipe: Recipe, metric: Metric) -> dg.Asset
     @dg.asset(
         key=[cookbook, f"{recipe.name}_leaderboard"],
         deps=[metric.asset.key],
-        group_name=GROUP,
+        group_name=f"{cookbook}_results",
+        tags={TAG: ""},
         kinds={"markdown"},
         owners=[f"team:{cookbook}"],
         description=f"The runs of `{recipe.name}` by `{metric.fact}`, {metric.best} first, with the args in"
@@ -194,8 +195,8 @@ def leaderboard_sensor() -> dg.AutomationConditionSensorDefinition:
     """Returns what evaluates the conditions of the leaderboards, and of nothing else."""
     return dg.AutomationConditionSensorDefinition(
         "blut_leaderboards",
-        target=dg.AssetSelection.groups(GROUP),
+        target=dg.AssetSelection.tag(TAG, ""),
         default_status=dg.DefaultSensorStatus.RUNNING,
-        run_tags={"blut/automation": GROUP},
+        run_tags={"blut/automation": "leaderboard"},
         description="Updates a leaderboard when its recipe has a new result. It starts no training.",
     )

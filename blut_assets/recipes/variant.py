@@ -9,7 +9,7 @@ import dagster as dg
 from blut_assets.recipes.cookbook import Cookbook
 from blut_assets.recipes.recipe import Annotated, Recipe
 from blut_assets.retrying import check_beside
-from blut_assets.stages.declare import defined
+from blut_assets.stages.declare import defined, group_of
 from blut_assets.stages.spec import StageSpec, spec_of
 
 
@@ -83,8 +83,13 @@ def _moved(
     partitions: dg.PartitionsDefinition | None,
 ) -> StageSpec:
     """Returns a declaration under its new key, with the inputs that were renamed beside it."""
-    team, owners = f"team:{spec.key.path[0]}", spec.options.get("owners") or []
-    options = {**spec.options, "owners": [f"team:{name}" if one == team else one for one in owners]}
+    old, owners = spec.key.path[0], spec.options.get("owners") or []
+    stage = spec.options["group_name"].removeprefix(f"{old}_")
+    options = {
+        **spec.options,
+        "owners": [f"team:{name}" if one == f"team:{old}" else one for one in owners],
+        "group_name": group_of(name, stage),
+    }
     inputs = {parameter: keys.get(key, key) for parameter, key in spec.inputs.items()}
     parted = spec.partitions if partitions is None else partitions
     return replace(spec, key=keys[spec.key], inputs=inputs, options=options, partitions=parted)

@@ -57,7 +57,8 @@ def stage_asset(
 
     Args:
         cookbook: key prefix.
-        group: the stage word, such as ``corpus`` or ``training``.
+        group: the stage word, such as ``corpus`` or ``training``. The UI shows it behind the cookbook's name,
+            ``plants_corpus``, unless it begins with that, so that the chains of two cookbooks do not cross.
         name: of the asset; the function's name if not given.
         ins: parameter name -> asset name (or ``cookbook/name``) where the two differ.
         payloads: the payload modules that the function runs; their source is part of the code version.
@@ -133,7 +134,7 @@ def stage_asset(
         }
         told = {
             **checked(spec.key.to_user_string(), options, spec.memoised),
-            "group_name": group,
+            "group_name": group_of(cookbook, group),
             "kinds": kinds,
             "owners": owners or [f"team:{cookbook}"],
             "freshness_policy": freshness,
@@ -160,6 +161,11 @@ def defined(spec: StageSpec) -> dg.AssetsDefinition:
         partitions_def=spec.partitions,
         check_specs=[notice.spec(spec.key) for notice in spec.notices],
     )(computes(spec))
+
+
+def group_of(cookbook: str, stage: str) -> str:
+    """Returns the group in which the UI shows the assets of a stage of a cookbook."""
+    return stage if f"{stage}_".startswith(f"{cookbook}_") else f"{cookbook}_{stage}"
 
 
 def _key(cookbook: str, name: str) -> dg.AssetKey:

@@ -20,7 +20,6 @@ from blut_assets.sweeps.standing import BestTrial, ranked, standing
 from blut_resources.dagster_private.names import DATA_VERSION_TAG
 from blut_resources.text import markdown_cell
 
-GROUP = "sweeps"
 SHOWN = 50
 """Rows of a leaderboard."""
 SWEEP = "sweep"
@@ -33,7 +32,7 @@ def sweeps_spec(cookbook: str, recipe: Recipe) -> dg.AssetSpec:
     return dg.AssetSpec(
         key=sweeps_key(cookbook, recipe.name),
         deps=[recipe.metric.asset.key],
-        group_name=GROUP,
+        group_name=f"{cookbook}_results",
         kinds={"markdown"},
         owners=[f"team:{cookbook}"],
         description=f"The sweeps of `{recipe.name}` by `{recipe.metric.fact}`, each a version: a leaderboard,"

@@ -33,6 +33,7 @@ def test_it_runs_beside_the_first_and_keeps_its_code(blut_instance: dg.DagsterIn
         assert first and second and first.code.value == second.code.value
         assert second.key.path[0] == "houses"
         assert {key.path[0] for key in second.inputs.values()} <= {"houses"}
+    assert {group for one in houses.assets for group in one.group_names_by_key.values()} == {"houses_parted"}
     assert houses.recipes[0].metric and houses.recipes[0].metric.asset is houses.assets[2]
 
 
