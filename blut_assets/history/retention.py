@@ -17,7 +17,7 @@ from blut_resources.machine.amounts import duration_text
 from blut_resources.registry.models import ModelRegistry, Registration
 from blut_resources.runs import removed
 from blut_resources.store.artifacts import ArtifactStore
-from blut_resources.store.gc import NEWEST, CollectReport, collect
+from blut_resources.store.gc import NEWEST, CollectReport, Told, collect, unheard
 from blut_resources.text import one_line
 from blut_resources.working import all_out_of_sight
 
@@ -111,6 +111,7 @@ def collect_garbage(
     even_recent: bool = False,
     known: KnownHistory | None = None,
     needed: Needed = _nothing,
+    told: Told = unheard,
 ) -> CollectReport:
     """Remove stored bytes that nothing reaches, nothing uses, and nobody touched within the last hour.
 
@@ -120,6 +121,7 @@ def collect_garbage(
         even_recent: also what was touched within the last hour, but not since a run began that goes on.
         known: what has read the history already.
         needed: of each home that uses the store, what else stays.
+        told: hears how many artifacts were looked at, and how many more are about to be.
 
     Raises:
         ValueError: if ``newest`` is below 1, an instance that keeps its results in the same store cannot be
@@ -145,7 +147,7 @@ def collect_garbage(
             _refuse_without_history(histories, store)
         reached = (reachable(one, newest, known=knows, needed=needed) for one, knows in histories)
         keep = set[str]().union(*reached)
-    return collect(store, keep, dry_run=dry_run, max_bytes=max_bytes, recent_from=since)
+    return collect(store, keep, dry_run=dry_run, max_bytes=max_bytes, recent_from=since, told=told)
 
 
 def _others(instance: dg.DagsterInstance, store: ArtifactStore) -> Iterator[dg.DagsterInstance]:

@@ -12,11 +12,12 @@ counts as that file; one that leads out, or to a directory, is an error, and so 
 neither a file nor a directory.
 """
 
+import contextlib
 import io
 import os
 import stat
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -54,6 +55,28 @@ class Tree(NamedTuple):
     root: Path
     is_file: bool
     names: list[str]
+
+
+_heard: list[Callable[[int, int], object]] = []
+
+
+@contextlib.contextmanager
+def heard_hashing(told: Callable[[int, int], object]) -> Iterator[None]:
+    """Have ``told(read, more)`` called meanwhile, from any thread, for all that is hashed in this process.
+
+    Args:
+        told: hears how many bytes were read, and how many more are about to be.
+    """
+    _heard.append(told)
+    try:
+        yield
+    finally:
+        _heard.remove(told)
+
+
+def _tell(read: int, more: int = 0) -> None:
+    for told in _heard:
+        told(read, more)
 
 
 def digest_bytes(data: bytes) -> str:
@@ -173,7 +196,7 @@ def digest_files(root: Path, names: Iterable[str], known: Mapping[str, Hashed]) 
         StoreError: a file cannot be read, or is being written.
     """
     result: dict[str, Hashed] = {}
-    small: list[str] = []
+    small, big, n_bytes = list[str](), list[str](), 0
     for name in names:
         try:
             # Making a Path takes longer than the call, and this is all that an unchanged tree costs.
@@ -183,10 +206,11 @@ def digest_files(root: Path, names: Iterable[str], known: Mapping[str, Hashed]) 
         old = known.get(name)
         if old is not None and old.stamp == stamp_of(status):
             result[name] = old
-        elif status.st_size < BIG:
-            small.append(name)
         else:
-            result[name] = digest_file(root / name, threads=_cores())
+            (small if status.st_size < BIG else big).append(name)
+            n_bytes += status.st_size
+    _tell(0, n_bytes)
+    result.update((name, digest_file(root / name, threads=_cores())) for name in big)
     result.update(_digest_small(root, small))
     return result
 
@@ -228,6 +252,7 @@ def digest_file(path: Path, *, threads: int = 1) -> Hashed:
                 data = file.readall()
                 hasher.update(data)
                 size = len(data)
+                _tell(size)
             else:
                 size = _hash_chunks(file, hasher, bytearray(CHUNK if threads > 1 else SMALL))
             after = os.fstat(file.fileno())
@@ -245,6 +270,7 @@ def _hash_chunks(file: io.FileIO, hasher: blake3.blake3, buffer: bytearray) -> i
     while count := file.readinto(buffer):
         hasher.update(view[:count])
         size += count
+        _tell(count)
     return size
 
 

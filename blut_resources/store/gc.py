@@ -29,7 +29,7 @@ import contextlib
 import os
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,6 +52,13 @@ FOREIGN_STAGING_S = 30 * DAY_S
 QUARANTINE_S = 7 * DAY_S
 WORK_S = 30 * DAY_S
 TEMPORARY_S = DAY_S
+
+
+Told = Callable[[int, int], object]
+
+
+def unheard(done: int, more: int) -> None:
+    """Hear nothing."""
 
 
 class CollectReport(NamedTuple):
@@ -81,6 +88,7 @@ def collect(
     dry_run: bool = False,
     max_bytes: int | None = None,
     recent_from: float | None = None,
+    told: Told = unheard,
 ) -> CollectReport:
     """Delete what is not in ``keep``, not in use, and was not put or opened within the grace.
 
@@ -91,6 +99,7 @@ def collect(
         max_bytes: what the store may hold: of what may go, only so much goes, what was used longest ago
             first. All of it by default.
         recent_from: what was put or opened since then stays, in seconds since 1970, in place of the grace.
+        told: hears how many artifacts were looked at, and how many more are about to be.
     """
     kept = frozenset(keep)
     by_fate: dict[str, list[str]] = {"removed": [], "in_use": [], "recent": [], "gone": [], "spared": []}
@@ -101,7 +110,9 @@ def collect(
     until, waiting, spare = None, 0, Counter[Inode]()
     items = sorted(store.list(), key=lambda item: item.created)
     left = None if max_bytes is None else bytes_held(item.location for item in items if not item.external)
+    told(0, len(items))
     for item in items:
+        told(1, 0)
         if item.digest in kept:
             continue
         young = item.created > cutoff

@@ -28,6 +28,7 @@ SUBJECTS: Mapping[str, str] = {
     "blut_assets/cli/test_policy.py": "blut_assets/cli/commands/policy.py",
     "blut_assets/cli/test_alerting.py": "blut_assets/cli/run/alerting.py",
     "blut_assets/cli/test_plain.py": "blut_resources/screen.py",
+    "blut_assets/cli/test_longwork.py": "blut_assets/terminal/longwork.py",
     "blut_assets/cli/test_init.py": "blut_assets/cli/commands/init.py",
     "blut_assets/cli/test_launch.py": "blut_assets/cli/commands/launch.py",
     # the command, by what a person does

@@ -95,6 +95,8 @@ def verify(
 
     Nothing is changed: a damaged artifact is set aside and made again when a run wants it.
     """
+    from blut_assets.terminal.longwork import LongWork, shown
+    from blut_resources.files.digest import heard_hashing
     from blut_resources.files.durable import ArtifactElsewhere
     from blut_resources.instance.instance import open_instance, store_of
     from blut_resources.store.artifacts import StoreError
@@ -106,13 +108,15 @@ def verify(
             wrong(f"no artifact has a digest that begins with {digest!r}")
         problems: dict[str, str] = {}
         elsewhere: dict[str, str] = {}
-        for item in items:
-            try:
-                store.verify(item.digest, full=not quick)
-            except ArtifactElsewhere as error:
-                elsewhere[item.digest] = str(error)
-            except StoreError as error:
-                problems[item.digest] = str(error)
+        work = LongWork("verifying", 0 if quick else sum(item.n_bytes for item in items))
+        with shown(work.line), heard_hashing(work if quick else lambda read, _: work(read)):
+            for item in items:
+                try:
+                    store.verify(item.digest, full=not quick)
+                except ArtifactElsewhere as error:
+                    elsewhere[item.digest] = str(error)
+                except StoreError as error:
+                    problems[item.digest] = str(error)
     if as_json:
         print_json({"verified": len(items), "damaged": problems, "elsewhere": elsewhere})
     else:
@@ -170,6 +174,7 @@ def prune(
     from blut_assets.cli.run.alerting import reap_and_tell
     from blut_assets.history.retention import collect_garbage
     from blut_assets.sweeps.standing import needed
+    from blut_assets.terminal.longwork import LongWork, shown
     from blut_resources.instance.instance import open_instance, store_of
     from blut_resources.leases.permits import disk_permit
 
@@ -185,8 +190,9 @@ def prune(
             allowed = None if max_gb is None else int(max_gb * 1e9)
             options = {"newest": newest, "dry_run": dry_run, "unknown": unknown, "even_recent": even_recent}
             say = partial(typer.echo, err=True)
-            with nullcontext() if dry_run else disk_permit("blut cache prune", say):
-                report = collect_garbage(instance, **options, max_bytes=allowed, needed=needed)
+            work = LongWork("pruning", unit=lambda n: counted(n, "artifact"))
+            with nullcontext() if dry_run else disk_permit("blut cache prune", say), shown(work.line):
+                report = collect_garbage(instance, **options, max_bytes=allowed, needed=needed, told=work)
             sizes = {item.digest: 0 if item.external else item.n_bytes for item in store_of(instance).list()}
         except ValueError as error:
             failed(str(error))

@@ -197,5 +197,9 @@ def _kind(name: str, path: Path) -> "DataKind":
 
 def _looked(name: str, path: Path, kind: "DataKind", store: "ArtifactStore") -> "tuple[Dataset, Inspection]":
     from blut_assets.datasets import look_at
+    from blut_assets.terminal.longwork import LongWork, shown
+    from blut_resources.files.digest import heard_hashing
 
-    return look_at(name, path, kind, store)
+    work = LongWork(f"checking {name}")
+    with shown(work.line), heard_hashing(work):
+        return look_at(name, path, kind, store)

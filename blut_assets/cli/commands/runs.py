@@ -251,6 +251,7 @@ def prune(
     """
     import datetime as dt
 
+    from blut_assets.terminal.longwork import LongWork, shown, told_of
     from blut_resources.instance.instance import home_of, open_instance
     from blut_resources.registry.models import RegistryError
     from sensors.housekeeping.choice import choose
@@ -278,7 +279,9 @@ def prune(
         before = now.timestamp() - policy.tick_days * DAY_S if policy.tick_days else 0.0
         gone, freed = choice.removable, 0
         if yes:
-            gone = tuple(remove_runs(instance, choice.removable))
+            work = LongWork("removing", len(choice.removable), lambda n: counted(n, "run"))
+            with shown(work.line):
+                gone = tuple(told_of(remove_runs(instance, choice.removable), work))
             old = old_sweeps(instance, policy, now, ())
             sweeps = [one.id for one in remove_sweeps(home_of(instance), old)]
             ticks = remove_ticks(instance, before) if before else 0

@@ -15,8 +15,10 @@ import dagster as dg
 from blut_assets.cli.run.pace import Pace
 from blut_assets.history.failures import asset_of, failed_words, not_reached
 from blut_assets.stages.payloads import MOVES
+from blut_assets.terminal.longwork import LongWork
 from blut_assets.terminal.output import LineTimes, duration
 from blut_resources.dagster_private.console import said_in
+from blut_resources.files.digest import heard_hashing
 from blut_resources.instance.instance import home_of
 from blut_resources.machine.flag import Flag
 from blut_resources.runs.files import status_path
@@ -40,12 +42,14 @@ class Progress(logging.Handler):
         self._title, self._run_id, self._clock = title, run_id, LineTimes()
         self._pace = Pace(status_path(home_of(instance), run_id), epochs)
         self._epochs, self._over = epochs, Flag()
+        self._hashed, self._hears = LongWork(title), contextlib.ExitStack()
         self._painter = threading.Thread(target=self._paint, name="blut-progress", daemon=True)
 
     def __enter__(self) -> "Progress":
         self._say(f"{self._title}: run {self._run_id[:8]}")
         if self._live:
             self._painter.start()
+            self._hears.enter_context(heard_hashing(lambda read, more: self._hashed(read, more)))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -81,6 +85,7 @@ class Progress(logging.Handler):
         step = asset_of(event.step_key or "")
         if event.is_step_start:
             self._pace.begin(step)
+            self._hashed = LongWork(step)
             return f"{step}: begins" if not self._live else ""
         if event.is_step_success:
             return f"{step}: done after {duration(event.step_success_data.duration_ms / 1000)}"
@@ -100,13 +105,16 @@ class Progress(logging.Handler):
         while not self._over.wait(REPAINT_S):
             self._pace.look()
             width = shutil.get_terminal_size().columns - 1
-            self._write(f"{CLEAR}{one_line(self._pace.line())[:width]}")
+            read = "" if self._pace.at else self._hashed.share()  # by the asset itself, which has no payload
+            line = f"{self._pace.line()}{f'  hashed {read}' if read else ''}"
+            self._write(f"{CLEAR}{one_line(line)[:width]}")
         self._write(CLEAR)
 
     def finish(self) -> None:
         """Print no more lines after this. Idempotent. (`close` is called by any configuration of logging.)"""
         if not self._over.is_set():
             self._over.set()
+            self._hears.close()
             if self._painter.is_alive():
                 self._painter.join()
             with contextlib.suppress(OSError):

@@ -1,5 +1,6 @@
 """Copies artifacts to the remote or from it, and shows how far it is."""
 
+import os
 import sys
 import time
 from collections import Counter
@@ -9,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 import typer
 
 from blut_assets.cli.run.asked_for import Found
+from blut_assets.terminal.longwork import LongWork, shown
 from blut_assets.terminal.output import counted, duration, size
 from blut_resources.files.durable import StoreError
 from blut_resources.remote.tier import RemoteTier
@@ -17,7 +19,6 @@ from blut_resources.screen import CLEAR, redraws
 from blut_resources.store import results
 
 Way = Literal["push", "pull"]
-REPAINT_S = 0.2
 WORDS = {"there": "in the remote already", "here": "here already", "external": "stay where you keep them"}
 
 
@@ -43,7 +44,6 @@ class Transfer:
         self._live = redraws(sys.stderr)
         self.done: list[Copied] = []
         self._began = time.monotonic()
-        self._painted = 0.0
 
     def copy(self, way: Way, artifacts: Found, *, dry_run: bool = False) -> None:
         """Copy artifacts one way, with the notes of what they are the results of.
@@ -64,14 +64,19 @@ class Transfer:
             self._say(one, dry_run)
 
     def _copied(self, way: Way, digest: str, asset: str) -> Copied:
-        moved = _Moved(self, digest, asset, way)
+        at = f"({len(self.done) + 1} of {self._total})"
+        work = LongWork(f"{way} {digest[:12]} {asset or '-'} {at}")
         try:
-            if way == "push":
-                sent = self._tier.push(digest, moved)
-                outcome = "pushed" if sent == "sent" else sent
-            else:
-                outcome = "here" if self._tier.store.has(digest) else "pulled"
-                self._tier.pull(digest, moved)
+            with shown(work.line):
+                if way == "push":
+                    work(0, self._tier.store.stored(digest).n_bytes)
+                    sent = self._tier.push(digest, work)
+                    outcome = "pushed" if sent == "sent" else sent
+                else:
+                    outcome = "here" if self._tier.store.has(digest) else "pulled"
+                    if self._live:
+                        work(0, self._tier.holds(digest) or 0)
+                    self._tier.pull(digest, work)
             return Copied(digest, asset, outcome, self._tier.store.stored(digest).n_bytes)
         except (RemoteDamaged, RemoteMissing) as error:
             return Copied(digest, asset, "failed", 0, str(error))
@@ -100,13 +105,9 @@ class Transfer:
 
     def line(self, text: str) -> None:
         """Print a line above what is repainted."""
-        typer.echo(f"{CLEAR if self._live else ''}{text}", err=True)
-
-    def paint(self, text: str) -> None:
-        """Show how far it is, on a terminal, now and then."""
-        if self._live and (now := time.monotonic()) - self._painted > REPAINT_S:
-            self._painted = now
-            typer.echo(f"{CLEAR}{text} ({len(self.done) + 1} of {self._total})", err=True, nl=False)
+        if self._live:
+            os.write(2, CLEAR.encode())
+        typer.echo(text, err=True)
 
     def summary(self, *, dry_run: bool) -> str:
         """Returns in one sentence what was copied, and what was not."""
@@ -124,19 +125,6 @@ class Transfer:
     def as_dict(self) -> dict[str, Any]:
         """Returns it as plain values."""
         return {"remote": self._tier.bucket.url, "artifacts": [one._asdict() for one in self.done]}
-
-
-class _Moved:
-    """Counts the bytes of one artifact that have gone over the wire, and shows them."""
-
-    def __init__(self, transfer: Transfer, digest: str, asset: str, way: Way) -> None:
-        self._transfer, self._words = transfer, f"{way} {digest[:12]} {asset or '-'}"
-        self._n, self._began = 0, time.monotonic()
-
-    def __call__(self, n_bytes: int) -> None:
-        self._n += n_bytes
-        speed = self._n / max(1e-3, time.monotonic() - self._began)
-        self._transfer.paint(f"{self._words}: {size(self._n)}, {size(speed)}/s")
 
 
 def _notes_here(tier: RemoteTier) -> dict[str, list[Path]]:

@@ -2,9 +2,7 @@
 
 import contextlib
 import os
-import shutil
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +10,7 @@ from typing import Any, NoReturn
 
 import typer
 
+from blut_assets.terminal.longwork import shown
 from blut_assets.terminal.output import duration, print_json
 from blut_resources.machine.flag import Flag
 from blut_resources.machine.threads import at_once
@@ -22,7 +21,6 @@ from cookbooks.lamquant.codec_command.models import NoModel
 from cookbooks.lamquant.formats.edf.problems import BadRecording
 
 Row = dict[str, Any]
-REPAINT_S = 0.5
 
 
 class Stopped(BaseException):
@@ -148,33 +146,16 @@ def problem_of(error: BaseException) -> str:
 
 def _say(text: str, err: bool = False) -> None:
     if redraws(sys.stderr):
-        sys.stderr.write(CLEAR)
-        sys.stderr.flush()
+        os.write(2, CLEAR.encode())
     typer.echo(output(text), err=err)
 
 
-@contextlib.contextmanager
-def _painted(meter: BatchMeter, verb: str) -> Iterator[None]:
-    """Show at the bottom of a terminal how far it is; nothing in a pipe, where each file is a line."""
-    if not redraws(sys.stderr):
-        yield
-        return
-    over, since = Flag(), time.monotonic()
+def _painted(meter: BatchMeter, verb: str) -> contextlib.AbstractContextManager[None]:
+    since = time.monotonic()
 
-    def paint() -> None:
-        while not over.wait(REPAINT_S):
-            share, passed = meter.share(), time.monotonic() - since
-            left = f"  ETA {duration(passed / share - passed)}" if share > 0.02 else ""
-            line = f"{verb}  {meter.done}/{meter.total} files  {100 * share:.0f} %  {duration(passed)}{left}"
-            sys.stderr.write(f"{CLEAR}{line[: shutil.get_terminal_size().columns - 1]}")
-            sys.stderr.flush()
+    def line() -> str:
+        share, passed = meter.share(), time.monotonic() - since
+        left = f"  ETA {duration(passed / share - passed)}" if share > 0.02 else ""
+        return f"{verb}  {meter.done}/{meter.total} files  {100 * share:.0f} %  {duration(passed)}{left}"
 
-    painter = threading.Thread(target=paint, name="codec-progress", daemon=True)
-    painter.start()
-    try:
-        yield
-    finally:
-        over.set()
-        painter.join()
-        sys.stderr.write(CLEAR)
-        sys.stderr.flush()
+    return shown(line)
