@@ -32,7 +32,7 @@ class LongWork:
     """
 
     def __init__(self, what: str, total: int = 0, unit: Callable[[int], str] = size) -> None:
-        """Begin with nothing done of ``total``, 0 where that is not known; ``unit`` writes a number of it."""
+        """Take how much there is to do, 0 where that is not known, and what writes such a number."""
         self.what, self._unit, self._total = what, unit, total
         self._told, self._done = deque[tuple[int, int]](), 0  # a sum of two threads would lose some
         self._left, self._since = TimeLeft(), time.time()

@@ -58,7 +58,7 @@ Told = Callable[[int, int], object]
 
 
 def unheard(done: int, more: int) -> None:
-    """Hear nothing."""
+    """Do nothing with it."""
 
 
 class CollectReport(NamedTuple):
