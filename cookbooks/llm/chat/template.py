@@ -3,6 +3,7 @@
 import bisect
 import datetime
 import functools
+import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +21,11 @@ TODAY = datetime.datetime(2024, 7, 26)
 """What a template that writes the date is told: the same bytes on every day."""
 
 PLAIN = ("TokenizersBackend", "PreTrainedTokenizerFast")
+REMEDY = {
+    "system": "it has no part for it; say it in the first user message, or use a template that has one",
+    "tool": "it has no part for the results of tools; use a template that has one, or leave such rows out",
+}
+"""What to do about a template that leaves out what a role says."""
 DATE = re.compile(r"""strftime_now\(\s*(['"])(.*?)\1\s*\)""")
 Message = Mapping[str, str]
 
@@ -74,15 +80,33 @@ def render(tokenizer: "Tokenizer", messages: Sequence[Message], *, prompt: bool 
     """Returns the conversation as text, with the prompt that generation starts from if asked for.
 
     Raises:
-        MaskError: there is no chat template, or it refuses the conversation or leaves out what users say.
+        MaskError: there is no chat template, or it refuses the conversation or leaves out what one says.
     """
     text = apply_template(tokenizer, messages, tokenize=False, add_generation_prompt=prompt)
-    for index, message in enumerate(messages):
-        if message["role"] == "user" and message["content"].strip() not in text:
-            raise MaskError(
-                f"the model's chat template leaves out what message {index} says: it is not for text"
-            )
+    _refuse_lost(text, messages)
     return text
+
+
+def _refuse_lost(text: str, messages: Sequence[Message]) -> None:
+    """Refuse a rendering that lacks what a message says: the model would learn from what it cannot see.
+
+    A text is to be there as often as messages have it, for a short one may stand in others. Thoughts, which
+    templates drop from earlier answers, do not count.
+    """
+    said = [message["content"].rpartition("</think>")[2].strip() for message in messages]
+    # of several that say the same, the one is named that has a remedy
+    for index in sorted(range(len(said)), key=lambda index: messages[index]["role"] not in REMEDY):
+        part, role = said[index], messages[index]["role"]
+        if not part:
+            continue
+        if text.count(part) >= sum(one.count(part) for one in said):
+            continue
+        # some templates write the result of a tool as a string in JSON
+        written = {json.dumps(part, ensure_ascii=pure)[1:-1] for pure in (True, False)} - {part}
+        if role == "tool" and any(form in text for form in written):
+            continue
+        remedy = REMEDY.get(role, "it is not for text")
+        raise MaskError(f"the model's chat template leaves out what message {index} ({role}) says: {remedy}")
 
 
 def apply_template(tokenizer: "Tokenizer", messages: Sequence[Message], **options: Any) -> Any:

@@ -26,8 +26,8 @@ TOKENIZER_PARTS = (
     *("merges.txt", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
     "chat_template.jinja",
 )
-MODEL_FILES = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt", "README.md", "LICENSE*", "NOTICE*")
-"""What is digested of a model directory, and all that any tool is shown of it."""
+MODEL_FILES = ("*.json", "*.jinja", "*.model", "*.txt", "README.md", "LICENSE*", "NOTICE*")
+"""What is digested of a model directory beside its weights, and all that any tool is shown of it."""
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 HEADER_LIMIT = 100 * 2**20
 CARD = 2**20
@@ -63,8 +63,15 @@ def model_facts(root: Path) -> dict[str, Any]:
 
 
 def model_files(root: Path) -> list[str]:
-    """Returns the names of the files that a model consists of, sorted."""
-    return sorted({path.name for pattern in MODEL_FILES for path in root.glob(pattern) if path.is_file()})
+    """Returns the names of the files that a model consists of, sorted.
+
+    Weights that no loader takes, such as another program's copy of the same, are none of them.
+
+    Raises:
+        ModelDirError: it has no weights, or an index names a file that is not there.
+    """
+    beside = {path.name for pattern in MODEL_FILES for path in root.glob(pattern) if path.is_file()}
+    return sorted(beside | {path.name for path in weight_files(root)})
 
 
 def refuse_own_code(root: Path) -> None:
@@ -131,9 +138,17 @@ def tensor_shapes(root: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Returns tensor name -> (safetensors dtype, shape), of the files that a loader takes.
 
     Raises:
-        ModelDirError: there is none, or one is torn.
+        ModelDirError: there is none, one is torn, or lacks a tensor that the index says it holds.
     """
-    return {name: value for path in weight_files(root) for name, value in _header(path).items()}
+    files = weight_files(root)
+    found = {path.name: _header(path) for path in files}
+    if files != [root / WHOLE]:
+        for name, file in read_json(root / INDEX)["weight_map"].items():
+            if name not in found[file]:
+                raise ModelDirError(
+                    f"{root / file}: lacks {name}, which {INDEX} says it holds; fetch it again"
+                )
+    return {name: value for held in found.values() for name, value in held.items()}
 
 
 def weight_files(root: Path) -> list[Path]:

@@ -7,7 +7,6 @@ trainer put in their place must not reach users.
 
 import functools
 import json
-import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,14 +23,14 @@ from cookbooks.llm.models.directory import (
     read_json,
     tensor_shapes,
     text_config,
+    weight_files,
     write_readme,
 )
+from cookbooks.llm.scoring.loading import OPTIONAL, left_out, load_whole
 from cookbooks.llm.training_loop.process import prepare_process
 
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "*.bin", "*.pt", "*.gguf", "config.json", "README.md")
 """Files of a model directory that are not its tokenizer's; the rest is copied from the base."""
-OPTIONAL = re.compile(r"lm_head\.weight$|inv_freq$|masked_bias$")
-"""Tensors that some programs save and others make anew; a tied output is the embedding."""
 HEADS = {"embed_tokens", "lm_head", "wte", "embed_in", "embed_out"}
 INHERITED = ("license", "license_name", "license_link", "language", "pipeline_tag", "library_name")
 
@@ -74,13 +73,10 @@ def merge(base: Path, checkpoint: Path, out: Path) -> None:
 def _merge_adapter(base: Path, adapter: Path, out: Path) -> None:
     import torch
     from peft import PeftModel
-    from transformers import AutoModelForCausalLM
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
-    model: Any = AutoModelForCausalLM.from_pretrained(
-        base, dtype=torch.float32, local_files_only=True, trust_remote_code=False
-    )
+    model: Any = load_whole(base, dtype=torch.float32)
     generation, config = model.generation_config, read_json(base / "config.json")
     try:
         # "safe": refuses to add numbers that are not finite
@@ -112,13 +108,14 @@ def _refuse_unmergeable(base: Path, adapter: Path) -> None:
 
 
 def _refuse_other_shapes(base: Path, tuned: Path) -> None:
-    """Refuse what does not fit the base's tokenizer and config any more."""
+    """Refuse what lacks a tensor that is loaded of the base, or does not fit its tokenizer and config."""
     before, after = (
         {name: shape for name, (_, shape) in tensor_shapes(folder).items() if not OPTIONAL.search(name)}
         for folder in (base, tuned)
     )
+    unread = left_out(base)
     for name in sorted(before.keys() | after.keys()):
-        if before.get(name) != after.get(name):
+        if before.get(name) != after.get(name) and (name in after or not unread.search(name)):
             raise Refused(
                 f"checkpoint: tensor {name} has shape {after.get(name)}, and {before.get(name)} in the base:"
                 " it was trained from another model; give that one as base_model"
@@ -164,7 +161,7 @@ def _tensors(folder: Path) -> Iterator[tuple[str, Callable[[], Any]]]:
     """Yields each tensor by name, read when it is called for."""
     from safetensors import safe_open
 
-    for path in sorted(folder.glob("*.safetensors")):
+    for path in weight_files(folder):
         file: Any = safe_open(path, "pt").__enter__()
         for name in list(file.keys()):
             yield name, functools.partial(file.get_tensor, name)

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
-from transformers import AutoModelForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
 from cookbooks.llm.chat.template import load_tokenizer, render
 from cookbooks.llm.scoring.engine import Answer, Logits, greedy
+from cookbooks.llm.scoring.loading import load_whole
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -36,9 +36,7 @@ class HfEngine:
             "cuda" if device == "auto" and torch.cuda.is_available() else device.replace("auto", "cpu")
         )
         self.tokenizer: Any = load_tokenizer(path)
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            path, dtype=DTYPES[dtype], local_files_only=True, trust_remote_code=False
-        )
+        model: Any = load_whole(path, dtype=DTYPES[dtype])
         self.model: Any = model.to(self.device).eval()
         self.n_vocab = int(self.model.get_output_embeddings().weight.shape[0])
 

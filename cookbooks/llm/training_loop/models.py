@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from blut_resources.payload_kit.refuse import Refused
 from cookbooks.llm.chat import template
+from cookbooks.llm.scoring.loading import load_whole, model_class
 from cookbooks.llm.training_loop.device import BYTES, Placement
 from cookbooks.llm.training_loop.memory import Shapes
 from cookbooks.llm.training_loop.settings import TrainingSettings
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
     from transformers import PreTrainedTokenizerBase as Tokenizer
 
-OWN_CODE_ONLY = {"local_files_only": True, "trust_remote_code": False}
 NF4_BYTES = 0.56
 """Bytes a parameter takes in NF4 with doubly quantised scales."""
 
@@ -53,15 +53,7 @@ def load_tokenizer(base: Path) -> "Tokenizer":
 
 def supports_sdpa(base: Path) -> bool:
     """Says whether the model class of a directory can use PyTorch's fused attention."""
-    from transformers import AutoConfig
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
-
-    config = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
-    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
-        raise Refused(
-            f"base_model: {type(config).__name__} is no causal language model that transformers knows"
-        )
-    return bool(getattr(MODEL_FOR_CAUSAL_LM_MAPPING[type(config)], "_supports_sdpa", False))
+    return bool(getattr(model_class(base), "_supports_sdpa", False))
 
 
 def load_model(base: Path, method: str, placement: Placement) -> "PreTrainedModel":
@@ -70,17 +62,16 @@ def load_model(base: Path, method: str, placement: Placement) -> "PreTrainedMode
     Weights that are trained stay in float32; frozen ones are in the dtype that is computed in.
 
     Raises:
-        Refused: it came up with another attention than was reported.
+        Refused: it is not whole, or came up with another attention than was reported.
     """
     import torch
-    from transformers import AutoModelForCausalLM
 
-    options: dict[str, Any] = {**OWN_CODE_ONLY, "attn_implementation": placement.attention}
+    options: dict[str, Any] = {"attn_implementation": placement.attention}
     if method == "qlora":
         options |= {"quantization_config": _nf4(placement), "device_map": {"": placement.device}}
     frozen = method != "full"
     dtype = placement.torch_dtype if frozen else torch.float32
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype, **options)
+    model = load_whole(base, dtype=dtype, **options)
     model.config.use_cache = False
     if model.config._attn_implementation != placement.attention:
         raise Refused(
@@ -91,11 +82,12 @@ def load_model(base: Path, method: str, placement: Placement) -> "PreTrainedMode
 
 
 def load_frozen(base: Path, placement: Placement) -> "PreTrainedModel":
-    """Returns a model that is only read: a reference or a teacher."""
-    from transformers import AutoModelForCausalLM
+    """Returns a model that is only read: a reference or a teacher.
 
-    options: dict[str, Any] = {**OWN_CODE_ONLY, "attn_implementation": placement.attention}
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=placement.torch_dtype, **options)
+    Raises:
+        Refused: it is not whole.
+    """
+    model = load_whole(base, dtype=placement.torch_dtype, attn_implementation=placement.attention)
     model.config.use_cache = False
     return model.requires_grad_(False).eval()
 

@@ -1,14 +1,18 @@
 """A checkpoint becomes a whole model: the sum in float32, with the base's own tokenizer and template."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM, Qwen3NextConfig, Qwen3NextForCausalLM
 
-from cookbooks.llm.models.directory import front_matter
+from blut_resources.payload_kit.refuse import Refused
+from cookbooks.llm.models.directory import front_matter, model_facts, model_files
+from cookbooks.llm.scoring.loading import load_whole
 from tests.cookbooks.llm.gguf_support import made, refused, small_adapter, small_model
 
 pytestmark = pytest.mark.slow
@@ -73,6 +77,60 @@ def test_whole_weights_are_copied_with_the_bases_template(base: Path, tmp_path: 
         base / "chat_template.jinja"
     ).read_text()
     assert front_matter(tmp_path / "out")["model_name"] == "Small Tuned"
+
+
+def with_tensors(base: Path, folder: Path, **more: torch.Tensor | None) -> Path:
+    """A copy of a model with further tensors; None takes one out."""
+    shutil.copytree(base, folder)
+    tensors = {**load_file(folder / "model.safetensors"), **more}
+    kept = {name: tensor for name, tensor in tensors.items() if tensor is not None}
+    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+def test_another_programs_copy_of_the_weights_is_none_of_the_model(
+    base: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(base, tmp_path / "twice")
+    shutil.copyfile(base / "model.safetensors", tmp_path / "twice" / "consolidated.safetensors")
+    assert model_facts(tmp_path / "twice")["n_params"] == model_facts(base)["n_params"]
+    assert "consolidated.safetensors" not in model_files(tmp_path / "twice")
+    facts = made("weights_merge", CONFIG, tmp_path / "out", base=tmp_path / "twice", checkpoint=checkpoint)
+    assert (facts["changed_tensors"], facts["tensors"]) == (14, 20)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "said"),
+    [
+        ({"model.norm.weight": None}, "lacks model.norm.weight; fetch it again"),
+        ({"model.norm.weight": torch.ones(8)}, "has another shape than config.json says for model.norm.w"),
+        ({"mtp.fc.weight": torch.ones(8)}, "has what its architecture in config.json does not load: mtp.fc."),
+    ],
+)
+def test_weights_that_would_be_made_up_or_lost_are_refused_before_they_are_used(
+    base: Path, tmp_path: Path, tensors: dict[str, torch.Tensor | None], said: str
+) -> None:
+    with pytest.raises(Refused, match=re.escape(said)):
+        load_whole(with_tensors(base, tmp_path / "other", **tensors))
+
+
+def test_what_an_architecture_leaves_out_knowingly_stops_no_merge(tmp_path: Path) -> None:
+    """Qwen3-Next has heads that predict several tokens at once; nothing of them is loaded or trained."""
+    small = {
+        **{"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "vocab_size": 49152},
+        **{"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 16, "num_experts": 2},
+        **{"num_experts_per_tok": 1, "moe_intermediate_size": 16, "shared_expert_intermediate_size": 16},
+        **{"linear_num_value_heads": 2, "linear_num_key_heads": 1, "linear_key_head_dim": 8},
+        **{"linear_value_head_dim": 8, "layer_types": ["linear_attention", "full_attention"]},
+        "architectures": ["Qwen3NextForCausalLM"],
+    }
+    Qwen3NextForCausalLM(Qwen3NextConfig(**small)).save_pretrained(tmp_path / "plain")
+    base = with_tensors(tmp_path / "plain", tmp_path / "base", **{"mtp.fc.weight": torch.ones(8)})
+    checkpoint = small_adapter(base, tmp_path / "c", target_modules=["q_proj"])
+    facts = made("weights_merge", CONFIG, tmp_path / "out", base=base, checkpoint=checkpoint)
+    assert facts["changed_tensors"] == 1
+    whole = load_file(base / "model.safetensors").keys() - {"mtp.fc.weight"}
+    assert load_file(tmp_path / "out" / "model.safetensors").keys() == whole
 
 
 def test_a_checkpoint_of_another_model_is_refused(base: Path, checkpoint: Path, tmp_path: Path) -> None:

@@ -198,11 +198,31 @@ def test_a_tokenizer_that_cannot_be_cut_there_is_refused() -> None:
 
 def test_a_template_that_leaves_out_text_is_refused() -> None:
     silent = CHATML.replace("message['content']", "(message['content'] if message['role'] != 'user' else '')")
-    with pytest.raises(MaskError, match="leaves out what message 0 says"):
+    with pytest.raises(MaskError, match=r"leaves out what message 0 \(user\) says"):
         encode_messages(tokenizer_with(silent), GREETING)
     silent = CHATML.replace("message['content']", "(message['content'] if message['role'] == 'user' else '')")
-    with pytest.raises(MaskError, match="leaves out the answer 'Hello!'"):
+    with pytest.raises(MaskError, match=r"leaves out what message 1 \(assistant\) says"):
         encode_messages(tokenizer_with(silent), GREETING)
+
+
+@pytest.mark.parametrize("role", ["system", "tool"])
+def test_a_template_without_a_part_for_a_role_is_refused_with_the_remedy(role: str) -> None:
+    """Also where what it leaves out stands in another message too."""
+    gap = CHATML.replace("{{ '<|im_start|>'", f"{{% if message['role'] != '{role}' %}}{{{{ '<|im_start|>'")
+    gap = gap.replace("+ '\n' }}{% endfor %}", "+ '\n' }}{% endif %}{% endfor %}")
+    lost, greeting = {"role": role, "content": "Hello!"}, GREETING
+    messages = [lost, *greeting] if role == "system" else [*greeting[:2], lost, *greeting[1:]]
+    with pytest.raises(
+        MaskError, match=rf"\({role}\) says: it has no part for .*use a template that has one"
+    ):
+        encode_messages(tokenizer_with(gap), messages)
+    assert encode_messages(tokenizer_with(CHATML), messages)
+
+
+def test_the_result_of_a_tool_may_be_written_as_json() -> None:
+    written = CHATML.replace("message['content'] +", "(message['content'] | tojson) +")
+    messages = [*GREETING[:2], {"role": "tool", "content": 'a "quoted"\nline'}, GREETING[3]]
+    assert encode_messages(tokenizer_with(written), messages)
 
 
 def test_what_the_template_refuses_is_said() -> None:
