@@ -24,6 +24,7 @@ from cookbooks.llm.chat.template import (
     template_of,
     tokens_of,
 )
+from cookbooks.llm.data.roles import is_learned
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase as Tokenizer
@@ -101,12 +102,17 @@ def encode_messages(
     Raises:
         MaskError: the template refuses it, its answers cannot be told exactly, or it has none.
     """
-    answers = [index for index, message in enumerate(messages) if message["role"] == "assistant"]
+    answers = answers_of(messages)
     if not answers:
-        raise MaskError("no message is from the assistant: nothing would be learned")
+        raise MaskError("no message is an answer that is learned: nothing would be learned")
     if learn == "each":
         return [_encode(tokenizer, messages[: index + 1], [index]) for index in answers]
     return [_encode(tokenizer, messages, answers if learn == "all" else answers[-1:])]
+
+
+def answers_of(messages: Sequence[Message]) -> list[int]:
+    """Returns the places of the answers that are learned."""
+    return [index for index, message in enumerate(messages) if is_learned(message)]
 
 
 def encode_pair(tokenizer: "Tokenizer", row: Mapping[str, Any]) -> EncodedPair:
@@ -134,7 +140,7 @@ def _encode(tokenizer: "Tokenizer", messages: Sequence[Message], answers: Sequen
     except Unstable:
         if not MARKS.search(template_of(tokenizer)):
             raise
-        return _by_marks(tokenizer, messages, all_answers=len(answers) > 1)
+        return _by_marks(tokenizer, messages, answers)
     tokens = tokens_of(tokenizer, text, [start for start, _ in spans])
     labels = [IGNORE] * len(tokens.ids)
     for start, end in spans:
@@ -216,7 +222,7 @@ def _differs(full: str, other: str, what: str, when: str) -> str:
     return f"the chat template renders {what} as {shown[0]}, but {when} {shown[1]}"
 
 
-def _by_marks(tokenizer: "Tokenizer", messages: Sequence[Message], *, all_answers: bool) -> Encoded:
+def _by_marks(tokenizer: "Tokenizer", messages: Sequence[Message], answers: Sequence[int]) -> Encoded:
     """Encode by the template's own ``{% generation %}`` marks."""
     options = {"tokenize": True, "return_dict": True, "return_assistant_tokens_mask": True}
     found = apply_template(tokenizer, messages, **options)
@@ -230,9 +236,26 @@ def _by_marks(tokenizer: "Tokenizer", messages: Sequence[Message], *, all_answer
             " trained with it never stops. Put {% endgeneration %} after it"
         )
     labels = [IGNORE] * len(ids)
-    for start, end in runs if all_answers else runs[-1:]:
+    for start, end in _chosen(runs, messages, answers):
         labels[start:end] = ids[start:end]
     return Encoded(ids, labels)
+
+
+def _chosen(
+    runs: list[tuple[int, int]], messages: Sequence[Message], answers: Sequence[int]
+) -> list[tuple[int, int]]:
+    """Returns the marked parts of these answers."""
+    said = [index for index, message in enumerate(messages) if message["role"] == "assistant"]
+    if len(answers) == len(said):
+        return runs
+    if [*answers] == said[-1:]:
+        return runs[-1:]
+    if len(runs) != len(said):
+        raise MaskError(
+            f"the {{% generation %}} marks of the chat template mark {len(runs)} parts of {len(said)}"
+            " answers, so that one with weight 0 cannot be told: mend or remove the marks"
+        )
+    return [run for index, run in zip(said, runs, strict=True) if index in answers]
 
 
 def _runs(mask: Sequence[int]) -> Iterator[tuple[int, int]]:

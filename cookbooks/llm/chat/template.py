@@ -27,7 +27,7 @@ REMEDY = {
 }
 """What to do about a template that leaves out what a role says."""
 DATE = re.compile(r"""strftime_now\(\s*(['"])(.*?)\1\s*\)""")
-Message = Mapping[str, str]
+Message = Mapping[str, Any]
 
 
 class MaskError(Refused, ValueError):
@@ -117,7 +117,8 @@ def apply_template(tokenizer: "Tokenizer", messages: Sequence[Message], **option
     """
     import jinja2
 
-    plain, template = [dict(message) for message in messages], template_of(tokenizer)
+    template = template_of(tokenizer)
+    plain = [{key: message[key] for key in ("role", "content")} for message in messages]
     try:
         return tokenizer.apply_chat_template(plain, chat_template=template, **options)
     except (jinja2.TemplateError, TypeError, ValueError, KeyError, IndexError) as error:

@@ -25,12 +25,13 @@ KNOWN = "text; messages; conversations; prompt and completion; instruction and o
 LOSSY_ROW = ("tools", "functions", "images", "image", "audio", "audios", "videos", "chat_template_kwargs")
 LOSSY_MESSAGE = (
     *("tool_calls", "function_call", "images", "image", "audio", "refusal"),
-    *("weight", "train", "loss", "reasoning_content", "reasoning", "thinking"),
+    *("reasoning_content", "reasoning", "thinking"),
 )
 """Keys that change what is learned; passing over them would be a silent mistake."""
 
+WEIGHTS = ("weight", "train", "loss")
+"""Keys of a message by which other programs say whether an answer is learned."""
 MESSAGE_REMEDY = {
-    "weight": "remove the key; to learn only the last answer of each row, set learn: last",
     "reasoning_content": "write it into content as <think>…</think>, if the model's template has such a part",
 }
 
@@ -103,7 +104,8 @@ class Normaliser:
         spelling = string(item, speaker, at)
         spellings = SHAREGPT if old else {role: role for role in ROLES}
         role = role_of(spelling, f"{at}.{speaker}", spellings, self.roles)
-        return {"role": role, "content": _content(item, said, at)}
+        unlearned = {} if role != "assistant" or _weight(item, at) else {"weight": 0}
+        return {"role": role, "content": _content(item, said, at), **unlearned}
 
 
 def detect(value: Mapping[str, Any]) -> str:
@@ -117,7 +119,10 @@ def detect(value: Mapping[str, Any]) -> str:
         return found[0]
     if found:
         what = f"could be {' or '.join(found)}"
-        remedy = f"remove the keys of the others, or set format: {found[-1]}"
+        remedy = f"remove the keys of the others, or set format: {found[0]}"
+        if "text" in found:
+            # mostly the same conversation, rendered for some model: to learn it is to learn the questions too
+            remedy += "; text would be learned whole, also what others say in it"
         raise RowError("ambiguous format", "format", what, remedy)
     if {"chosen", "rejected"} <= value.keys():
         remedy = "use the recipe dpo_from_preferences"
@@ -240,6 +245,20 @@ def _content(item: Mapping[str, Any], key: str, at: str) -> str:
     return "".join(part for part in parts if part)
 
 
+def _weight(item: Mapping[str, Any], at: str) -> bool:
+    """Returns False for an answer that is not to be learned."""
+    for key in WEIGHTS:
+        held = item.get(key)
+        if held is None:
+            continue
+        if held not in (0, 1):
+            what, remedy = f"is {shorten(held)}", "write 0 (not learned) or 1; shares are not weighed"
+            raise RowError("wrong type", f"{at}.{key}", what, remedy)
+        if not held:
+            return False
+    return True
+
+
 def _list(value: Any, where: str) -> list[Any]:
     if isinstance(value, str):
         what = "is a string, not a list"
@@ -264,8 +283,7 @@ def refuse_lossy(value: Mapping[str, Any], keys: tuple[str, ...], at: str) -> No
     """
     for key in keys:
         held = value.get(key)
-        harmless = held == 1 if key == "weight" else held in ([], {}, "", False)
-        if held is not None and not harmless:
+        if held is not None and held not in ([], {}, "", False):
             remedy = "it would be lost: remove it, or write what it says into the content"
             what = f"is not understood here: {shorten(held)}"
             raise RowError("unsupported field", f"{at}{key}", what, MESSAGE_REMEDY.get(key, remedy))

@@ -42,6 +42,8 @@ class PreferenceNormaliser:
         if value.get("system") and (not prompt or prompt[0]["role"] != "system"):
             prompt = [{"role": "system", "content": string(value, "system")}, *prompt]
         sides = {name: self._side(prompt, sides[name], name) for name in SIDES}
+        # nothing of a prompt is learned anyway
+        prompt = [{"role": one["role"], "content": one["content"]} for one in prompt]
         prompt = conversation([*prompt, *sides["chosen"]], "prompt", self.normaliser.consecutive)[:-1]
         _refuse_same(sides)
         for key in value.keys() - {*KEYS, "id"}:
@@ -87,6 +89,9 @@ class PreferenceNormaliser:
         if len(side) != 1 or side[0]["role"] != "assistant":
             what = f"is {', '.join(message['role'] for message in side)}, not one answer to the prompt"
             raise RowError("role", name, what, "put all that comes before the answer into prompt")
+        if "weight" in side[0]:
+            remedy = "both answers of a pair are learned from; remove the key, or the pair"
+            raise RowError("unsupported field", f"{name}[0].weight", "is 0", remedy)
         if not side[0]["content"].strip():
             raise RowError("empty answer", f"{name}[0].content", "the answer is empty", "remove the pair")
         return side

@@ -2,11 +2,12 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from cookbooks.llm.data.problems import RowError, shorten
 
-Message = dict[str, str]
+Message = dict[str, Any]
+"""``role`` and ``content``; and ``weight`` 0, where an answer is read and not learned."""
 Consecutive = Literal["refuse", "merge"]
 
 ROLES = ("system", "user", "assistant", "tool")
@@ -27,6 +28,15 @@ SHAREGPT = {
 """How ShareGPT files spell the roles; in files with ``role`` and ``content`` only the four names count."""
 
 
+MEANT = {
+    "developer": "system",
+    **dict.fromkeys(("human", "prompter", "customer"), "user"),
+    **dict.fromkeys(("ai", "bot", "chatbot", "gpt", "model"), "assistant"),
+    **dict.fromkeys(("function", "ipython", "observation"), "tool"),
+}
+"""What spellings mean that other programs use where the four names are expected."""
+
+
 def role_of(spelling: str, where: str, spellings: Mapping[str, str], extra: Mapping[str, str]) -> str:
     """Returns the role that a spelling means.
 
@@ -39,9 +49,12 @@ def role_of(spelling: str, where: str, spellings: Mapping[str, str], extra: Mapp
     role = extra.get(spelling) or spellings.get(spelling)
     if role:
         return role
+    if meant := MEANT.get(spelling.casefold()):
+        remedy = f"declare what it means: roles: {{{spelling!r}: {meant!r}}}"
+        raise RowError("role", where, f"unknown role {shorten(spelling)}", remedy)
     near = difflib.get_close_matches(spelling.casefold(), [*spellings, *ROLES], 1, 0.7)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    remedy = f"{hint}use one of {', '.join(spellings)}, or declare it: roles: {{{spelling!r}: 'assistant'}}"
+    remedy = f"{hint}use one of {', '.join(spellings)}, or say in roles which of {', '.join(ROLES)} it means"
     raise RowError("role", where, f"unknown role {shorten(spelling)}", remedy)
 
 
@@ -69,10 +82,10 @@ def conversation(messages: Sequence[Message], where: str, consecutive: Consecuti
     if consecutive == "merge":
         kept = _merged(kept)
     body = kept[1:] if kept and kept[0]["role"] == "system" else kept
-    if not any(message["role"] == "assistant" for message in body):
-        raise RowError(
-            "role", where, "no message is from the assistant", "nothing would be learned; remove it"
-        )
+    answers = [message for message in body if message["role"] == "assistant"]
+    if not any(map(is_learned, answers)):
+        what = "no answer is to be learned" if answers else "no message is from the assistant"
+        raise RowError("role", where, what, "nothing would be learned; remove it")
     before = "start"
     for index, message in enumerate(kept):
         at = f"{where}[{index}]"
@@ -87,6 +100,11 @@ def conversation(messages: Sequence[Message], where: str, consecutive: Consecuti
             "role", f"{where}[{len(kept) - 1}].role", what, "remove what stands after the last answer"
         )
     return kept
+
+
+def is_learned(message: Mapping[str, Any]) -> bool:
+    """Says whether a message is an answer that is learned."""
+    return message["role"] == "assistant" and message.get("weight") != 0
 
 
 def _empty(role: str) -> str:
@@ -118,6 +136,9 @@ def _merged(messages: Sequence[Message]) -> list[Message]:
     merged: list[Message] = []
     for message in messages:
         if merged and merged[-1]["role"] == message["role"] and message["role"] in ("user", "assistant"):
+            if is_learned(merged[-1]) != is_learned(message):
+                what = "is joined with one that is not learned as it is"
+                raise RowError("role", "weight", what, "give both one weight, or separate them")
             joined = f"{merged[-1]['content']}\n\n{message['content']}"
             merged[-1] = {**merged[-1], "content": joined}
         else:

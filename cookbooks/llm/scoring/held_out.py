@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from blut_resources.payload_kit.refuse import Refused
-from cookbooks.llm.chat.masking import MaskError, encode_row
+from cookbooks.llm.chat.masking import MaskError, answers_of, encode_row
 from cookbooks.llm.evaluation.matching import normalised
 from cookbooks.llm.training_loop.examples import rows
 
@@ -53,9 +53,10 @@ def _example(tokenizer: Any, place: str, row: dict[str, Any]) -> Example:
     except MaskError as error:
         raise Refused(f"{place}: {error}") from error
     messages: Sequence[dict[str, str]] = row.get("messages") or []
-    prompt, answer = [dict(message) for message in messages[:-1]], ""
+    prompt, answer = list[dict[str, str]](), ""
     if messages:
-        answer = messages[-1]["content"]
+        last = answers_of(messages)[-1]
+        prompt, answer = [dict(message) for message in messages[:last]], messages[last]["content"]
     return Example(str(row.get("id") or place), encoded.input_ids, encoded.labels, prompt, answer)
 
 

@@ -79,7 +79,22 @@ def bad(*messages: tuple[str, Any]) -> dict[str, Any]:
         (bad(("user", "q"), ("assistant", None)), "messages[1].content: is null, not a string"),
         (bad(("user", "q"), ("assistant", "")), "messages[1].content: the answer is empty"),
         (bad(("user", "q"), ("assistant", " \n")), "messages[1].content: the answer is empty"),
-        (bad(("user", "q"), ("bot", "a")), "messages[1].role: unknown role 'bot': use one of system, user"),
+        (
+            bad(("user", "q"), ("bot", "a")),
+            "messages[1].role: unknown role 'bot': declare what it means: roles: {'bot': 'assistant'}",
+        ),
+        (
+            bad(("developer", "d"), ("user", "q"), ("assistant", "a")),
+            "messages[0].role: unknown role 'developer': declare what it means: roles: {'dev",
+        ),
+        (
+            bad(("human", "q"), ("assistant", "a")),
+            "messages[0].role: unknown role 'human': declare what it means: roles: {'human': 'user'}",
+        ),
+        (
+            bad(("narrator", "q"), ("assistant", "a")),
+            "messages[0].role: unknown role 'narrator': use one of system, user, assistant, tool, or say in",
+        ),
         (bad(("user", "q"), ("Assistant", "a")), "messages[1].role: unknown role 'Assistant': did you mean"),
         (bad(("user", "q")), "messages: no message is from the assistant"),
         (bad(("user", "q"), ("assistant", "a"), ("user", "thanks")), "messages[2].role: the last message is"),
@@ -102,7 +117,10 @@ def bad(*messages: tuple[str, Any]) -> dict[str, Any]:
         ({"messages": [{"role": "user"}]}, "messages[0].content: is missing"),
         ({"text": ""}, "text: is empty"),
         ({"text": None}, "text: is null"),
-        ({"text": "a", **HELLO}, "format: could be messages or text: remove the keys of the others, or set"),
+        (
+            {"text": "a", **HELLO},
+            "format: could be messages or text: remove the keys of the others, or set format: messages; text",
+        ),
         ({"instruction": "a", "output": "b", "text": "c"}, "format: could be alpaca or text"),
         (
             {"instruction": "a", "response": "b"},
@@ -124,7 +142,11 @@ def bad(*messages: tuple[str, Any]) -> dict[str, Any]:
         ),
         (
             {"messages": [GREETING[0], {**GREETING[1], "weight": 0}]},
-            "messages[1].weight: is not understood here: 0: remove the key; to learn only the last answer",
+            "messages: no answer is to be learned",
+        ),
+        (
+            {"messages": [GREETING[0], {**GREETING[1], "weight": 0.5}]},
+            "messages[1].weight: is 0.5: write 0 (not learned) or 1",
         ),
         (
             {"messages": [GREETING[0], {**GREETING[1], "reasoning_content": "hm"}]},

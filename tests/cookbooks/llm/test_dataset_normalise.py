@@ -102,7 +102,7 @@ TRAPS = {
     ),
     "text and messages": (
         {"text": "abc", **ask("q", "a")},
-        "rows.jsonl:2: format: could be messages or text: remove the keys of the others, or set format: text",
+        "rows.jsonl:2: format: could be messages or text: remove the keys of the others, or set format: mess",
     ),
     "broken line": (
         '{"messages": [',
@@ -119,7 +119,7 @@ TRAPS = {
     "NaN": ('{"text": "a", "score": NaN}', "rows.jsonl:2: value: NaN is not JSON: write a number, null or a"),
     "a message that says not to learn it": (
         {"messages": [GREETING[0], {**GREETING[1], "weight": 0}]},
-        "rows.jsonl:2: messages[1].weight: is not understood here: 0: remove the key",
+        "rows.jsonl:2: messages: no answer is to be learned: nothing would be learned; remove it",
     ),
     "tool calls": (
         {"messages": [GREETING[0], {"role": "assistant", "content": "", "tool_calls": [{"function": "f"}]}]},

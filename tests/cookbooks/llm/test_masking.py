@@ -24,6 +24,7 @@ from cookbooks.llm.chat.masking import (
 )
 from cookbooks.llm.chat.preview import marked, preview
 from cookbooks.llm.chat.template import MaskError, load_tokenizer, render
+from cookbooks.llm.data.formats import Normaliser
 from tests.cookbooks.llm.rows_support import CHATML, GREETING, smollm2, tokenizer_with
 
 TEMPLATES = Path(trl.__file__).parent / "chat_templates"
@@ -249,6 +250,22 @@ def test_plain_text_is_learned_whole_and_ends(tokenizer: Any) -> None:
     assert encoded.input_ids[-1] == tokenizer.eos_token_id
     assert learned(tokenizer, encoded) == ["Once upon a time<|im_end|>"]
     assert encode_row(tokenizer, {"text": "Once upon a time"}) == [encoded]
+
+
+@pytest.mark.parametrize("name", ["smollm2", "glm4moe_training"])
+def test_an_answer_of_weight_0_is_read_and_not_learned(tokenizer: Any, name: str) -> None:
+    """By the rendering, and by the marks of the template."""
+    chosen = tokenizer if name == "smollm2" else model_template(name)
+    bad = {"role": "assistant", "content": "Go away!", "weight": 0}
+    row = Normaliser()({"messages": [*GREETING[:3], bad, *GREETING[2:]]}, "here")
+    (encoded,) = encode_row(chosen, row)
+    parts = learned(chosen, encoded)
+    assert ["Hello!" in part or "See you." in part for part in parts] == [True, True]
+    assert "Go away!" in chosen.decode(encoded.input_ids)
+    (*_, last) = encode_row(chosen, {**row, "learn": "each"})
+    assert "See you." in learned(chosen, last)[-1]
+    (first,) = encode_row(chosen, {"messages": row["messages"][:4], "learn": "last"})
+    assert len(learned(chosen, first)) == 1 and "Hello!" in learned(chosen, first)[0]
 
 
 def test_a_pair_has_one_prompt_and_two_answers_that_end(tokenizer: Any) -> None:
