@@ -26,7 +26,7 @@ from cookbooks.llm.models.directory import (
     weight_files,
     write_readme,
 )
-from cookbooks.llm.scoring.loading import OPTIONAL, left_out, load_whole
+from cookbooks.llm.training_loop.loading import OPTIONAL, left_out, load_whole
 from cookbooks.llm.training_loop.process import prepare_process
 
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "*.bin", "*.pt", "*.gguf", "config.json", "README.md")

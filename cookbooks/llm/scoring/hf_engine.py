@@ -10,7 +10,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from cookbooks.llm.chat.template import load_tokenizer, render
 from cookbooks.llm.scoring.engine import Answer, Logits, greedy
-from cookbooks.llm.scoring.loading import load_whole
+from cookbooks.llm.training_loop.loading import load_whole
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 

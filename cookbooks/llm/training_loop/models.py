@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from blut_resources.payload_kit.refuse import Refused
 from cookbooks.llm.chat import template
-from cookbooks.llm.scoring.loading import load_whole, model_class
 from cookbooks.llm.training_loop.device import BYTES, Placement
+from cookbooks.llm.training_loop.loading import load_whole, model_class
 from cookbooks.llm.training_loop.memory import Shapes
 from cookbooks.llm.training_loop.settings import TrainingSettings
 

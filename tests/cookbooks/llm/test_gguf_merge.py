@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, Qwen3NextConfig, Qwen3NextForCaus
 
 from blut_resources.payload_kit.refuse import Refused
 from cookbooks.llm.models.directory import front_matter, model_facts, model_files
-from cookbooks.llm.scoring.loading import load_whole
+from cookbooks.llm.training_loop.loading import load_whole
 from tests.cookbooks.llm.gguf_support import made, refused, small_adapter, small_model
 
 pytestmark = pytest.mark.slow
