@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from blut_assets.datasets import DataKind, Inspection
+from cookbooks.llm.data.files import SUFFIXES, data_files
 from cookbooks.llm.data.formats import Normaliser
 from cookbooks.llm.data.preferences import PreferenceNormaliser
 from cookbooks.llm.data.problems import Problem, Problems, RowError
-from cookbooks.llm.data.reading import SUFFIXES, data_files, read_rows
+from cookbooks.llm.data.reading import read_rows
 
 Normalise = Callable[[dict[str, Any], str], dict[str, Any]]
 

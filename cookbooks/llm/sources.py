@@ -23,8 +23,8 @@ from cookbooks.llm.configs.corpus import (
 from cookbooks.llm.data.chatlogs import read_logs
 from cookbooks.llm.data.conversations import FILE, Filters, write_conversations
 from cookbooks.llm.data.database import is_database, read_database
+from cookbooks.llm.data.files import data_files, unread
 from cookbooks.llm.data.problems import DataError, Problems
-from cookbooks.llm.data.reading import data_files
 from cookbooks.llm.data.since import parse_since
 from cookbooks.llm.models.directory import TOKENIZER_FILES, ModelDirError, model_facts, model_files
 from cookbooks.llm.models.registered import SCHEME, registered_model
@@ -33,6 +33,8 @@ from cookbooks.llm.samples.chatterbot import DIALOGUES, NOTICE
 from cookbooks.llm.samples.models import sample_of
 
 BASE_BUILD = "cookbooks.llm.payload.base_build"
+NAMED = 5
+"""Files that a line of the log names."""
 SHOWN = 50
 """Unusable turns that the UI names."""
 
@@ -118,6 +120,12 @@ def _files(stage: Stage, path: Path) -> ExamplesFile:
     files = data_files(path)
     digest = stage.store.put_reference(path, None if path.is_file() else files)
     stage.show(place=str(path))
+    if others := unread(path, files):
+        stage.show(not_read=dg.MetadataValue.json(others[:SHOWN]))
+        stage.context.log.warning(
+            f"{len(others)} files under {path} are not read: {', '.join(others[:NAMED])}"
+            + (" …" if len(others) > NAMED else "")
+        )
     return ExamplesFile(digest=digest, n_files=len(files), n_bytes=sum(file.stat().st_size for file in files))
 
 

@@ -12,10 +12,11 @@ OnBadRow = Literal["fail", "drop"]
 RowFormat = Literal["auto", "text", "prompt_completion", "messages", "sharegpt", "alpaca"]
 
 EXAMPLES = (
-    "file of examples (.jsonl, .json) or directory of them; or an SQLite database or chat logs with"
+    "file of examples (.jsonl, .json, .csv, .parquet, .arrow) or directory of them; or an SQLite database or"
+    " chat logs with"
     " conversations; or sample:chatterbot (real support dialogues, downloaded from PyPI)"
 )
-PREFERENCES = "file of preference pairs (.jsonl, .json) or directory of them"
+PREFERENCES = "file of preference pairs (.jsonl, .json, .csv, .parquet, .arrow) or directory of them"
 MODEL = (
     "model directory (config.json, safetensors, tokenizer); or model://name@alias or model://name@version, as"
     " registered; or sample:smollm2 or sample:smollm2-2layer"
@@ -74,6 +75,15 @@ class DatasetConfig(StageConfig):
     mixed: Literal["refuse", "accept"] = Field("refuse", description="rows of several formats in one dataset")
     duplicates: Literal["drop", "keep"] = Field("drop", description="rows that say exactly the same")
     seq_len: int = Field(2048, ge=8, description="a row with more tokens is a bad row: it would be cut")
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="what the keys of a row are called in the files: {prompt: question, answer: response}",
+    )
+    named_splits: Literal["keep", "ignore"] = Field(
+        "keep",
+        description="of a directory with files named train and validation, dev or test: hold out the latter;"
+        " or split all rows anew",
+    )
     roles: dict[str, str] = Field(
         default_factory=dict, description="other spellings of roles, such as {bot: assistant}"
     )

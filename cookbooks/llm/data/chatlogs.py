@@ -2,7 +2,8 @@
 
 Each line is either one message, with the columns of the database (see `cookbooks.llm.data.database`; a file
 without ``conversation_id`` is one conversation), or one conversation, ``{"id", "messages": [...]}``, whose
-messages may have a ``timestamp`` each or together.
+messages may have a ``timestamp`` each or together; or it is one of a chat program's export (see
+`cookbooks.llm.data.exports`). Messages are read as those of examples are.
 """
 
 from collections.abc import Mapping
@@ -10,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from cookbooks.llm.data.conversations import Conversation, Turn
-from cookbooks.llm.data.formats import LISTS, Normaliser
+from cookbooks.llm.data.exports import exported
+from cookbooks.llm.data.files import data_files
+from cookbooks.llm.data.formats import LISTS, LOSSY_ROW, Normaliser, refuse_lossy, string
 from cookbooks.llm.data.problems import Problems, RowError
-from cookbooks.llm.data.reading import Row, data_files, read_rows
+from cookbooks.llm.data.reading import Row, read_rows
+from cookbooks.llm.data.roles import SHAREGPT, Message
 from cookbooks.llm.data.since import parse_time
 
 TIMES = ("timestamp", "ts", "time", "created_at")
@@ -40,10 +44,12 @@ def read_logs(root: Path, problems: Problems) -> list[Conversation]:
         name = str(item.value.get("conversation_id", ""))
         key = ("", name) if name else (item.file, "")
         try:
-            if any(name in item.value for name in LISTS):
+            if export := exported(item.value):
+                whole.append(Conversation(*export, f"{item.file}:{item.line}"))
+            elif any(name in item.value for name in LISTS):
                 whole.append(_conversation(item, len(files) > 1))
             else:
-                turn = _turn(item.value, item.value)
+                turn = _turn(item.value, Normaliser(roles=_any_role([item.value])).message(item.value, ""))
                 single.setdefault(key, []).append((turn, f"{item.file}:{item.line}"))
         except RowError as error:
             problems.add(error.at(item.file, item.line))
@@ -61,31 +67,32 @@ def _joined(key: tuple[str, str], found: list[tuple[Turn, str]]) -> Conversation
 
 def _conversation(row: Row, several: bool) -> Conversation:
     key = next(key for key in LISTS if key in row.value)
-    Normaliser(roles=_any_role(row.value[key])).messages(row.value[key], key)
-    turns = [_turn(message, row.value) for message in row.value[key]]
+    refuse_lossy(row.value, LOSSY_ROW, "")
+    turns = _turns(row.value[key], key, row.value)
+    if row.value.get("system") and turns[0].speaker != "system":
+        turns.insert(0, Turn(turns[0].time, "system", string(row.value, "system")))
     default = f"{row.file}:{row.line}" if several else str(row.line)
     name = row.value.get("id", row.value.get("conversation_id", default))
     return Conversation(str(name), turns, f"{row.file}:{row.line}")
 
 
-def _any_role(messages: Any) -> dict[str, str]:
-    """Take any role: roles are judged later, with the dataset's own spellings."""
-    found = messages if isinstance(messages, list) else []
-    said = [one.get("role", one.get("from")) for one in found if isinstance(one, dict)]
-    return {role: "user" for role in said if isinstance(role, str)}
+def _turns(found: Any, where: str, outer: Mapping[str, Any]) -> list[Turn]:
+    """Returns messages with their times; roles are judged later, with the dataset's own spellings."""
+    messages = Normaliser(roles=_any_role(found)).messages(found, where)
+    return [_turn({**outer, **said}, message) for said, message in zip(found, messages, strict=True)]
 
 
-def _turn(message: Mapping[str, Any], outer: Mapping[str, Any]) -> Turn:
-    old = "from" in message and "role" not in message
-    role, content = (message.get(key) for key in (("from", "value") if old else ("role", "content")))
-    if not isinstance(role, str):
-        raise RowError("missing field", "role", "is missing", "each message says who speaks")
-    if not isinstance(content, str):
-        raise RowError("missing field", "content", "is missing or no string", "each message says something")
-    time = next(
-        (found[key] for found in (message, outer) for key in TIMES if found.get(key) is not None), None
-    )
+def _turn(said: Mapping[str, Any], message: Message) -> Turn:
+    """Returns a message with its time."""
+    time = next((said[key] for key in TIMES if said.get(key) is not None), None)
     try:
-        return Turn(None if time is None else parse_time(time), role, content)
+        seconds = None if time is None else parse_time(time)
     except ValueError as error:
         raise RowError("wrong type", "timestamp", str(error).split(": ")[0], "write ISO 8601") from None
+    return Turn(seconds, message["role"], message["content"], message.get("weight") != 0)
+
+
+def _any_role(found: Any) -> dict[str, str]:
+    listed = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    said = [one.get("role") or SHAREGPT.get(str(one.get("from"))) or one.get("from") for one in listed]
+    return {role: role for role in said if isinstance(role, str)}

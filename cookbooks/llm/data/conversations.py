@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cookbooks.llm.data.problems import DataError, OnBadRow, Problems
-from cookbooks.llm.data.roles import SHAREGPT
+from cookbooks.llm.data.roles import SHAREGPT, Message
 
 FILE = "conversations.jsonl"
 ERRORS = ("error:", "[error", "traceback (most recent call last)")
@@ -26,11 +26,20 @@ ERRORS = ("error:", "[error", "traceback (most recent call last)")
 
 @dataclass(frozen=True)
 class Turn:
-    """Holds one message; ``time`` in seconds since 1970, None where the log has none."""
+    """Holds one message; ``time`` in seconds since 1970, None where the log has none.
+
+    ``learned`` is False for an answer that is only read.
+    """
 
     time: float | None
     role: str
     content: str
+    learned: bool = True
+
+    def message(self) -> Message:
+        """Returns it as a message of a row."""
+        unlearned = {} if self.learned else {"weight": 0}
+        return {"role": self.role, "content": self.content, **unlearned}
 
     @property
     def speaker(self) -> str:
@@ -110,8 +119,7 @@ class ConversationFilter:
             if turns:
                 self.dropped.n_kept += 1
                 self.dropped.n_messages_kept += len(turns)
-                messages = [{"role": turn.role, "content": turn.content} for turn in turns]
-                yield {"id": conversation.id, "messages": messages}
+                yield {"id": conversation.id, "messages": [turn.message() for turn in turns]}
 
     def _kept(self, conversation: Conversation) -> list[Turn]:
         turns = conversation.turns

@@ -2,7 +2,7 @@
 
 import difflib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -11,6 +11,8 @@ from cookbooks.llm.data.reading import kind_of
 from cookbooks.llm.data.roles import ROLES, SHAREGPT, Consecutive, Message, conversation, role_of
 
 Format = Literal["auto", "text", "prompt_completion", "messages", "sharegpt", "alpaca"]
+ALIASES = {"answer": "completion", "response": "completion", "question": "prompt"}
+"""Other names of keys in ``columns``."""
 LISTS = ("messages", "conversations", "conversation")
 KEYS: dict[str, tuple[str, ...]] = {
     "text": ("text",),
@@ -44,6 +46,8 @@ class Normaliser:
     mixed: bool = False
     roles: Mapping[str, str] = field(default_factory=dict)
     consecutive: Consecutive = "refuse"
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Key of a format -> what it is called in the rows."""
     passed_over: Counter[str] = field(default_factory=Counter)
     merged: int = 0
     found: dict[str, str] = field(default_factory=dict)
@@ -55,6 +59,7 @@ class Normaliser:
         Raises:
             RowError: it has none.
         """
+        value = self.renamed(value)
         name = detect(value) if self.format == "auto" else self.format
         self.refuse_mixture(name, place)
         result = NORMAL[name](self, value)
@@ -62,6 +67,21 @@ class Normaliser:
             self.passed_over[key] += 1
         refuse_lossy(value, LOSSY_ROW, "")
         return result
+
+    def renamed(self, value: dict[str, Any]) -> dict[str, Any]:
+        """Returns a row with the keys of its format.
+
+        Raises:
+            RowError: a column is missing.
+        """
+        if not self.columns:
+            return value
+        named = set(self.columns.values())
+        if missing := sorted(named - value.keys()):
+            what = f"is missing; the columns are {', '.join(sorted(value)[:8]) or 'none'}"
+            raise RowError("missing field", missing[0], what, "mend columns, or the row")
+        kept = {key: held for key, held in value.items() if key not in named}
+        return {**kept, **{ALIASES.get(key, key): value[column] for key, column in self.columns.items()}}
 
     def refuse_mixture(self, name: str, place: str) -> None:
         """Note the format of a row.
@@ -94,18 +114,35 @@ class Normaliser:
             if not isinstance(item, dict):
                 what = f"is {kind_of(item)}, not an object"
                 raise RowError("wrong type", at, what, 'write {"role": "user", "content": "…"}')
-            found.append(self._message(item, at))
+            found.append(self.message(item, at))
         return found
 
-    def _message(self, item: dict[str, Any], at: str) -> Message:
+    def message(self, item: dict[str, Any], at: str) -> Message:
+        """Returns one checked message.
+
+        Args:
+            at: where it stands in its row; empty if it is the row.
+        """
+        before = f"{at}." if at else ""
         old = "from" in item and "role" not in item
         speaker, said = ("from", "value") if old else ("role", "content")
-        refuse_lossy(item, LOSSY_MESSAGE, f"{at}.")
+        refuse_lossy(item, LOSSY_MESSAGE, before)
         spelling = string(item, speaker, at)
         spellings = SHAREGPT if old else {role: role for role in ROLES}
-        role = role_of(spelling, f"{at}.{speaker}", spellings, self.roles)
+        role = role_of(spelling, f"{before}{speaker}", spellings, self.roles)
         unlearned = {} if role != "assistant" or _weight(item, at) else {"weight": 0}
         return {"role": role, "content": _content(item, said, at), **unlearned}
+
+
+def check_columns(columns: Mapping[str, str], keys: Iterable[str]) -> None:
+    """Refuse a mapping of columns to what is no key of a format.
+
+    Raises:
+        ValueError: naming the key and those that there are.
+    """
+    for key in columns:
+        if ALIASES.get(key, key) not in keys:
+            raise ValueError(f"columns: {key!r} is none of {', '.join(dict.fromkeys([*keys, *ALIASES]))}")
 
 
 def detect(value: Mapping[str, Any]) -> str:
@@ -127,6 +164,9 @@ def detect(value: Mapping[str, Any]) -> str:
     if {"chosen", "rejected"} <= value.keys():
         remedy = "use the recipe dpo_from_preferences"
         raise RowError("unknown format", "format", "is a preference pair, not an example", remedy)
+    if isinstance(value.get("mapping"), dict) or isinstance(value.get("chat_messages"), list):
+        what = "is a conversation that a chat program exported"
+        raise RowError("unknown format", "format", what, "use the recipe finetune_from_conversations")
     raise unknown(value, KNOWN, [key for keys in KEYS.values() for key in keys])
 
 
@@ -140,7 +180,8 @@ def unknown(value: Mapping[str, Any], known: str, words: list[str]) -> RowError:
     ]
     hint = f" (perhaps {', '.join(near)})" if near else ""
     what = f"is in no known format; its keys are {keys}{hint}"
-    return RowError("unknown format", "format", what, f"a row has {known}")
+    remedy = f"a row has {known}; or say what the columns are, such as columns: {{prompt: question}}"
+    return RowError("unknown format", "format", what, remedy)
 
 
 def _signs(value: Mapping[str, Any]) -> dict[str, bool]:

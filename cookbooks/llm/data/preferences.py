@@ -34,6 +34,7 @@ class PreferenceNormaliser:
         Raises:
             RowError: it has none.
         """
+        value = self.normaliser.renamed(value)
         if not set(SIDES) <= value.keys():
             raise unknown(value, "chosen and rejected, and mostly prompt", list(KEYS))
         refuse_lossy(value, LOSSY_ROW, "")

@@ -1,7 +1,8 @@
-"""Reads rows out of JSON Lines and JSON array files, each with its place. Nothing is guessed or repaired.
+"""Reads rows out of files, each with its place. Nothing is guessed or repaired.
 
-Files are UTF-8 (a byte order mark is passed over), ``.jsonl`` or ``.ndjson`` with an object a line, or
-``.json`` with either that or one array of objects. Blank lines are passed over.
+Files of text are UTF-8 (a byte order mark is passed over): ``.jsonl`` or ``.ndjson`` with an object a line,
+``.json`` with either that or one array of objects, or CSV. Blank lines are passed over. Other tables are read
+by `cookbooks.llm.data.tables`.
 """
 
 import json
@@ -11,21 +12,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from blut_resources.files.foreign import open_regular
 from blut_resources.text import one_line
+from cookbooks.llm.data.files import TABLES, TEXTS, data_files, opened, suffix_of
 from cookbooks.llm.data.problems import DataError, Problem, RowError, shorten
+from cookbooks.llm.data.tables import read_columns, read_csv
 
-SUFFIXES = (".jsonl", ".ndjson", ".json")
 BOM = b"\xef\xbb\xbf"
 LINE = 64 << 20
 """Bytes of a row at most."""
+WHOLE = 4 << 30
+"""Bytes of an array at most: it is read at once."""
+UNKNOWN = "write the rows as JSON Lines, Parquet or CSV"
 FOREIGN = {
     b"\xff\xfe": "is UTF-16: convert it: iconv -f utf-16 -t utf-8",
     b"\xfe\xff": "is UTF-16: convert it: iconv -f utf-16 -t utf-8",
-    b"\x1f\x8b": "is compressed with gzip: unpack it",
-    b"\x28\xb5\x2f\xfd": "is compressed with zstd: unpack it",
+    b"\x1f\x8b": "is packed with gzip: let its name end in .gz, or unpack it",
+    b"\x28\xb5\x2f\xfd": "is packed with zstd: let its name end in .zst, or unpack it",
     b"PK\x03\x04": "is a zip archive: unpack it",
-    b"PAR1": "is a Parquet file: write its rows as JSON Lines",
+    b"PAR1": "is a Parquet file: let its name end in .parquet",
+    b"ARROW1": "is an Arrow file: let its name end in .arrow",
     b"SQLite format 3": "is an SQLite database: use the recipe finetune_from_conversations",
 }
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -40,33 +45,6 @@ class Row:
     file: str
     line: int
     value: dict[str, Any]
-
-
-def data_files(root: Path) -> list[Path]:
-    """Returns the data file, or those in a directory and below it, sorted;
-    hidden files and folders do not count.
-
-    Raises:
-        DataError: there is none.
-    """
-    if root.is_file():
-        return [root]
-    if not root.is_dir():
-        raise DataError(f"{one_line(root)}: no such file or directory")
-    found = [
-        path
-        for path in root.rglob("*")
-        if path.suffix.lower() in SUFFIXES and path.is_file() and not _hidden(path.relative_to(root))
-    ]
-    if not found:
-        raise DataError(
-            f"{one_line(root)}: holds no {', '.join(SUFFIXES)} file, in it or below: check the path"
-        )
-    return sorted(found, key=lambda path: path.relative_to(root).as_posix())
-
-
-def _hidden(relative: Path) -> bool:
-    return any(part.startswith(".") for part in relative.parts)
 
 
 def read_rows(root: Path, files: list[Path] | None = None) -> Iterator[Row | Problem]:
@@ -88,16 +66,24 @@ def read_rows(root: Path, files: list[Path] | None = None) -> Iterator[Row | Pro
 
 
 def _read_file(path: Path, name: str) -> Iterator[Row | Problem]:
-    with open_regular(path) as file:
+    suffix = suffix_of(path)
+    if suffix not in (*TEXTS, *TABLES):
+        raise DataError(f"{one_line(name)}: the suffix is none of {', '.join((*TEXTS, *TABLES))}: {UNKNOWN}")
+    if suffix in TABLES:
+        if path.suffix.lower() != suffix:
+            raise DataError(f"{one_line(name)}: a table that is packed as a whole: unpack it")
+        for number, value in read_columns(path, name):
+            yield Row(name, number, value)
+        return
+    with opened(path, name) as file:
         start = file.read(4096)
-    for magic, what in FOREIGN.items():
-        if start.startswith(magic):
-            raise DataError(f"{one_line(name)}: {what}")
-    if path.suffix.lower() not in SUFFIXES:
-        raise DataError(
-            f"{one_line(name)}: the suffix is none of {', '.join(SUFFIXES)}: write the rows as JSON Lines"
-        )
-    if path.suffix.lower() == ".json":
+    _refuse_foreign(start, name)
+    if suffix in (".csv", ".tsv"):
+        with opened(path, name) as file:
+            for item in read_csv(file, name, tabs=suffix == ".tsv"):
+                yield item if isinstance(item, Problem) else Row(name, *item)
+        return
+    if suffix == ".json":
         first = start.removeprefix(BOM).lstrip()[:1]
         if first == b"[":
             yield from _read_array(path, name)
@@ -106,8 +92,20 @@ def _read_file(path: Path, name: str) -> Iterator[Row | Problem]:
     yield from _read_lines(path, name)
 
 
+def _refuse_foreign(start: bytes, name: str) -> None:
+    for magic, what in FOREIGN.items():
+        if start.startswith(magic):
+            raise DataError(f"{one_line(name)}: {what}")
+    # every other byte of plain text in UTF-16 is zero
+    for at, order in ((1, "le"), (0, "be")):
+        if len(start) > 3 and not any(start[at:64:2]):
+            raise DataError(
+                f"{one_line(name)}: is UTF-16 without a mark: convert it: iconv -f utf-16{order} -t utf-8"
+            )
+
+
 def _read_lines(path: Path, name: str) -> Iterator[Row | Problem]:
-    with open_regular(path) as file:
+    with opened(path, name) as file:
         for number, raw in enumerate(_bounded(file, name), start=1):
             try:
                 text = _decode(raw.removeprefix(BOM) if number == 1 else raw)
@@ -115,6 +113,16 @@ def _read_lines(path: Path, name: str) -> Iterator[Row | Problem]:
                     yield Row(name, number, _object(_parse(text.rstrip("\r\n"))))
             except RowError as error:
                 yield error.at(name, number)
+
+
+def _whole(path: Path, name: str) -> bytes:
+    with opened(path, name) as file:
+        raw = file.read(WHOLE + 1)
+    if len(raw) > WHOLE:
+        raise DataError(
+            f"{one_line(name)}: holds more than {WHOLE >> 30} GiB in one array: write one object a line"
+        )
+    return raw.removeprefix(BOM)
 
 
 def _bounded(file: BinaryIO, name: str) -> Iterator[bytes]:
@@ -176,7 +184,7 @@ def _object(value: Any) -> dict[str, Any]:
 
 def _read_array(path: Path, name: str) -> Iterator[Row | Problem]:
     """Yields the objects of one JSON array, with the line that each begins on."""
-    raw = path.read_bytes().removeprefix(BOM)
+    raw = _whole(path, name)
     try:
         text = _decode(raw)
     except RowError as error:
@@ -227,14 +235,14 @@ def _broken(text: str, name: str, error: Exception, line: int) -> Problem:
 
 def _refuse_single(path: Path, name: str) -> None:
     """Refuse one object over several lines, which would be read as as many broken lines."""
-    with open_regular(path) as file:
+    with opened(path, name) as file:
         first = next((raw for raw in file if raw.removeprefix(BOM).strip()), b"")
     with_rows = 'write an array, or one object a line, as `jq -c ".rows[]"` does'
     try:
         json.loads(first.removeprefix(BOM))
     except (ValueError, RecursionError):
         try:
-            value = json.loads(path.read_bytes().removeprefix(BOM))
+            value = json.loads(_whole(path, name))
         except (ValueError, RecursionError):
             return
         if not isinstance(value, dict):

@@ -80,6 +80,27 @@ def split_rows(keys: Sequence[Sequence[str]], eval_ratio: float, seed: int) -> R
     return RowSplit(is_eval, len(groups), len(chosen), max(map(len, groups)))
 
 
+def named_split(keys: Sequence[Sequence[str]], is_eval: list[bool]) -> RowSplit:
+    """Returns the split that the files of a dataset have by name.
+
+    Raises:
+        DataError: a side is empty, or rows of both share a key.
+    """
+    train = {key for row_keys, held in zip(keys, is_eval, strict=True) if not held for key in row_keys}
+    shared = sum(held and not train.isdisjoint(row) for row, held in zip(keys, is_eval, strict=True))
+    if all(is_eval) or not any(is_eval):
+        raise DataError("no usable row is left on one side of the split that the files have by name")
+    if shared:
+        raise DataError(
+            f"{shared} of {sum(is_eval)} rows that are held out by the name of their file say what a row to"
+            " train on says, or ask the same: take them out of one of the two, or set named_splits: ignore to"
+            " split all rows anew"
+        )
+    groups = groups_of(keys)
+    held_out = [group for group in groups if is_eval[group[0]]]
+    return RowSplit(is_eval, len(groups), len(held_out), max(map(len, groups)))
+
+
 def _rank(seed: int, says: list[str]) -> str:
     return hashlib.blake2b(f"{seed} {min(says)}".encode(), digest_size=16).hexdigest()
 

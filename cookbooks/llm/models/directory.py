@@ -29,6 +29,7 @@ TOKENIZER_PARTS = (
 MODEL_FILES = ("*.json", "*.jinja", "*.model", "*.txt", "README.md", "LICENSE*", "NOTICE*")
 """What is digested of a model directory beside its weights, and all that any tool is shown of it."""
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+ADAPTER = "adapter_config.json"
 HEADER_LIMIT = 100 * 2**20
 CARD = 2**20
 """Bytes of a README that are read: its front matter stands at the top."""
@@ -45,6 +46,9 @@ def model_facts(root: Path) -> dict[str, Any]:
         ModelDirError: the directory is not a complete model.
     """
     refuse_own_code(root)
+    if (root / ADAPTER).is_file():
+        # transformers would load it on top of what else lies there
+        raise ModelDirError(f"{root}: holds an adapter ({ADAPTER}): merge it into its base, and give that")
     config = model_config(root)
     card = front_matter(root)
     shapes = tensor_shapes(root)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -16,11 +16,13 @@ from cookbooks.llm.chat.lengths import Measured, size_of
 from cookbooks.llm.chat.masking import Encoded, EncodedPair, encode_pair, encode_row
 from cookbooks.llm.chat.preview import preview
 from cookbooks.llm.chat.template import MaskError, load_tokenizer, template_of
-from cookbooks.llm.data.formats import Normaliser
+from cookbooks.llm.data.files import data_files, side_of
+from cookbooks.llm.data.formats import KEYS, Normaliser, check_columns
 from cookbooks.llm.data.keys import exact_key, opposite_key
+from cookbooks.llm.data.preferences import KEYS as PAIR_KEYS
 from cookbooks.llm.data.preferences import PreferenceNormaliser
 from cookbooks.llm.data.problems import DataError, Problems, RowError
-from cookbooks.llm.data.reading import Row, data_files, read_rows
+from cookbooks.llm.data.reading import Row, read_rows
 from cookbooks.llm.data.roles import check_roles
 from cookbooks.llm.models.directory import model_config, text_config
 
@@ -51,6 +53,8 @@ class DatasetSettings:
     seq_len: Annotated[int, Bounds(1)]
     roles: Mapping[str, str]
     consecutive: Literal["refuse", "merge"]
+    columns: Mapping[str, str] = field(default_factory=dict)
+    named_splits: Literal["keep", "ignore"] = "keep"
     format: str = "auto"
     learn: Literal["all", "last", "each"] = "all"
 
@@ -70,16 +74,20 @@ class DatasetMaker:
         self.settings, self.source, self.model = settings, inputs.source, inputs.base_model
         with explained(ValueError):
             check_roles(settings.roles)
-        self.pairs = settings.rows == "preferences"
+            self.pairs = settings.rows == "preferences"
+            keys = PAIR_KEYS if self.pairs else [key for found in KEYS.values() for key in found]
+            check_columns(settings.columns, keys)
         self.normaliser = Normaliser(
             format=settings.format,
             mixed=settings.mixed == "accept",
             roles=settings.roles,
             consecutive=settings.consecutive,
+            columns=settings.columns,
         )
         self.normal = PreferenceNormaliser(self.normaliser) if self.pairs else self.normaliser
         self.problems, self.measured = Problems(), Measured()
         self.seen: dict[str, str] = {}
+        self.named = False
         self.n_read = self.n_duplicates = self.n_neutralised = 0
 
     @cached_property
@@ -96,6 +104,8 @@ class DatasetMaker:
         """
         self._check_seq_len()
         files = self._files()
+        sides = {side_of(path.relative_to(self.source).as_posix()) for path in files if path != self.source}
+        self.named = self.settings.named_splits == "keep" and {"train", "eval"} <= sides
         with (session.out / "dataset.jsonl").open("w", encoding="utf-8", newline="\n") as file:
             for item in read_rows(self.source, files):
                 self.n_read += 1
@@ -135,6 +145,8 @@ class DatasetMaker:
             row = self._checked(self.normal(item.value, f"{item.file}:{item.line}"))
             if self.settings.learn != "all" and "messages" in row:
                 row["learn"] = self.settings.learn
+            if self.named:
+                row["split"] = side_of(item.file) or "train"
             if self._is_known(row, place):
                 return None
             encoded = self._encoded(row)

@@ -11,7 +11,7 @@ from blut_resources.payload_kit.session import payload_session
 from blut_resources.store.artifacts import write_atomic
 from cookbooks.llm.data.keys import group_keys
 from cookbooks.llm.data.problems import DataError
-from cookbooks.llm.data.splitting import RowSplit, split_rows
+from cookbooks.llm.data.splitting import RowSplit, named_split, split_rows
 
 DATASET = "dataset.jsonl"
 
@@ -39,12 +39,16 @@ def build(dataset: Path, settings: DivisionSettings, out: Path) -> dict[str, Any
     Raises:
         DataError: there is no split without a leak.
     """
-    keys = []
+    keys, sides = [], []
     with (dataset / DATASET).open(encoding="utf-8") as file:
         for line in file:
             row = json.loads(line)
             keys.append(group_keys(row, same_prompt=settings.same_prompt, same_answer=settings.same_answer))
-    split = split_rows(keys, settings.eval_ratio, settings.seed)
+            sides.append(row.get("split"))
+    if any(sides):
+        split = named_split(keys, [side == "eval" for side in sides])
+    else:
+        split = split_rows(keys, settings.eval_ratio, settings.seed)
     _prove(keys, split)
     _write(dataset, split, out)
     n_rows = len(keys)

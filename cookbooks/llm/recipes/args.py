@@ -98,6 +98,8 @@ class TrainArgs(RecipeArgs):
     on_bad_row: OnBadRow = like(SftDatasetConfig, "on_bad_row")
     control_tokens: Literal["refuse", "neutralise"] = like(SftDatasetConfig, "control_tokens")
     duplicates: Literal["drop", "keep"] = like(SftDatasetConfig, "duplicates")
+    columns: dict[str, str] = like(SftDatasetConfig, "columns")
+    named_splits: Literal["keep", "ignore"] = like(SftDatasetConfig, "named_splits")
     roles: dict[str, str] = like(SftDatasetConfig, "roles")
     consecutive: Literal["refuse", "merge"] = like(SftDatasetConfig, "consecutive")
 

@@ -35,6 +35,7 @@ class EvalSuiteArgs(EvaluationArgs):
     on_bad_row: OnBadRow = like(SftDatasetConfig, "on_bad_row")
     control_tokens: Literal["refuse", "neutralise"] = like(SftDatasetConfig, "control_tokens")
     duplicates: Literal["drop", "keep"] = like(SftDatasetConfig, "duplicates")
+    columns: dict[str, str] = like(SftDatasetConfig, "columns")
     roles: dict[str, str] = like(SftDatasetConfig, "roles")
     consecutive: Literal["refuse", "merge"] = like(SftDatasetConfig, "consecutive")
     seed: int = like(

@@ -1,6 +1,7 @@
 """Conversations out of SQLite databases and chat logs: read-only, filtered, counted, the same bytes again."""
 
 import datetime
+import json
 import sqlite3
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from cookbooks.llm.data.conversations import (
     write_conversations,
 )
 from cookbooks.llm.data.database import is_database, read_database
+from cookbooks.llm.data.formats import Normaliser
 from cookbooks.llm.data.problems import DataError, Problems
 from cookbooks.llm.data.since import parse_since, parse_time
 from tests.cookbooks.llm.rows_support import read_rows, write_rows
@@ -278,9 +280,90 @@ def test_a_directory_of_logs_one_conversation_a_line_or_a_file(tmp_path: Path) -
     write_rows(tmp_path / "logs" / "c.jsonl", [{"conversations": spoken, "timestamp": "2026-05-01"}])
     rows, dropped = taken(tmp_path / "logs", tmp_path / "out")
     assert list(said(rows)) == ["x", "a.jsonl:2", "c.jsonl:1", "b.jsonl"]
-    assert dropped.n_kept == 4 and rows[2]["messages"][0] == {"role": "human", "content": "q"}
+    assert dropped.n_kept == 4 and rows[2]["messages"][0] == {"role": "user", "content": "q"}
     with pytest.raises(DataError, match=r"a\.jsonl:1: has no timestamp, so `since` cannot be told"):
         taken(tmp_path / "logs", tmp_path / "out", Filters(0.0))
+
+
+def test_logs_are_read_as_examples_are(tmp_path: Path) -> None:
+    """With a system message of the row's own, parts of text, and answers that are not to be learned."""
+    parts = [{"type": "text", "text": "q"}]
+    hello = [{"role": "user", "content": parts}, {"role": "assistant", "content": "a", "weight": 0}]
+    spoken = [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]
+    lines = [
+        {"system": "Be brief.", "messages": [*hello, {"role": "user", "content": "r"}, *hello[1:]]},
+        {"system": "Be brief.", "conversations": spoken},
+    ]
+    log = write_rows(tmp_path / "log.jsonl", lines)
+    rows, _ = taken(log, tmp_path / "out")
+    for line, row in zip(lines, rows, strict=True):
+        learned = {"weight": 0} if "messages" in line else {}
+        first, *_, last = row["messages"]
+        assert first == {"role": "system", "content": "Be brief."}
+        assert last == {"role": "assistant", "content": "a", **learned}
+    assert rows[1]["messages"] == Normaliser()(lines[1], "here")["messages"]
+    write_rows(log, [{"tools": [{"name": "f"}], "conversations": spoken}])
+    with pytest.raises(DataError, match=r"log\.jsonl:1: tools: is not understood here"):
+        taken(log, tmp_path / "out")
+
+
+def chatgpt(*said: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A conversation as ChatGPT exports it: a tree, of which one branch was shown last."""
+    names = [f"n{index}" for index in range(len(said))]
+    nodes = {
+        name: {"id": name, "parent": before, "children": [], "message": message}
+        for name, before, message in zip(names, [None, *names], said, strict=False)
+    }
+    other = {"id": "other", "parent": "n0", "children": [], "message": shown("assistant", "another branch")}
+    return {
+        **{"title": "t", "create_time": 1.7e9, "conversation_id": "c1", "current_node": names[-1]},
+        "mapping": {**nodes, "other": other},
+        **more,
+    }
+
+
+def shown(role: str, *parts: Any, kind: str = "text", **more: Any) -> dict[str, Any]:
+    content = {"content_type": kind, "parts": list(parts)}
+    return {"author": {"role": role}, "create_time": 1.7e9, "content": content, "weight": 1.0, **more}
+
+
+def test_exports_of_chat_programs_are_conversations(tmp_path: Path) -> None:
+    hidden = {"metadata": {"is_visually_hidden_from_conversation": True}}
+    first = chatgpt(
+        shown("system", "", **hidden),
+        shown("user", "What is 2+2?"),
+        shown("assistant", "print(2+2)", kind="code", recipient="python"),
+        shown("tool", "4", kind="execution_output"),
+        shown("assistant", "I counted."),
+        shown("assistant", "It is 4."),
+    )
+    picture = chatgpt(
+        shown("user", {"asset_pointer": "file"}, "Who?", kind="multimodal_text"), shown("assistant", "?")
+    )
+    path = tmp_path / "conversations.json"
+    path.write_text(json.dumps([first, picture]))
+    rows, _ = taken(path, tmp_path / "out", on_bad_row="drop")
+    assert [(one["role"], one["content"]) for one in rows[0]["messages"]] == [
+        ("user", "What is 2+2?"),
+        ("assistant", "I counted.\n\nIt is 4."),
+    ]
+    assert len(rows) == 1
+    with pytest.raises(DataError, match=r"conversations\.json:1: parts: has more than text"):
+        taken(path, tmp_path / "out")
+
+    def claude(**more: Any) -> dict[str, Any]:
+        times = {"created_at": "2026-05-01T10:00:00Z"}
+        asked = {"sender": "human", "text": "Hi", "content": [{"type": "text", "text": "Hi"}], **times}
+        said = [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "Hello!"}]
+        answer = {"sender": "assistant", "text": "Hello!", "content": said, **times}
+        return {"uuid": "u1", "name": "n", "chat_messages": [{**asked, **more}, answer]}
+
+    path.write_text(json.dumps([claude()]))
+    rows, _ = taken(path, tmp_path / "out")
+    assert said(rows) == {"u1": ["Hi", "Hello!"]}
+    path.write_text(json.dumps([claude(attachments=[{"file_name": "a.pdf"}])]))
+    with pytest.raises(DataError, match="attachments: are not read: take the conversation out"):
+        taken(path, tmp_path / "out")
 
 
 def test_bad_lines_of_a_log_are_named(tmp_path: Path) -> None:

@@ -159,7 +159,10 @@ def test_conversations_come_out_of_logs(instance: dg.DagsterInstance, tmp_path: 
         ({"path": "sample:nothing"}, "'sample:nothing' is no known sample: use sample:chatterbot, "),
         ({"path": "{chats}", "since": "lately"}, "since = 'lately': give a date such as 2026-05-01"),
         ({"path": "{chats}", "since": "2026-05-02"}, "none of 1 conversations is usable; dropped by since 1"),
-        ({"path": "{empty}"}, "holds no .jsonl, .ndjson, .json file, in it or below: check the path"),
+        (
+            {"path": "{empty}"},
+            "holds no .jsonl, .ndjson, .json, .csv, .tsv, .parquet, .arrow, .feather file, in it",
+        ),
     ],
 )
 def test_a_source_that_cannot_be_used_says_why(

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from cookbooks.llm.data.formats import Normaliser, detect
+from cookbooks.llm.data.formats import KEYS, Normaliser, check_columns, detect
+from cookbooks.llm.data.preferences import PreferenceNormaliser
 from cookbooks.llm.data.problems import RowError
 from cookbooks.llm.data.roles import check_roles
 from tests.cookbooks.llm.rows_support import GREETING, ask
@@ -127,6 +128,10 @@ def bad(*messages: tuple[str, Any]) -> dict[str, Any]:
             "format: is in no known format; its keys are instruction, resp",
         ),
         ({"message": GREETING}, "format: is in no known format; its keys are message (perhaps 'message' for"),
+        (
+            {"mapping": {}, "current_node": "n"},
+            "format: is a conversation that a chat program exported: use the recipe finetune_from_conv",
+        ),
         ({"prompt": "p"}, "format: is in no known format; its keys are prompt: a row has"),
         ({}, "format: is in no known format; its keys are none"),
         (
@@ -211,3 +216,23 @@ def test_alpaca_history_and_system() -> None:
     ]
     with pytest.raises(RowError, match=r"history\[0\]: is no pair of strings"):
         normal({**row, "history": [["One?"]]})
+
+
+def test_columns_of_any_name_are_those_of_a_format() -> None:
+    columns = {"prompt": "question", "answer": "reply"}
+    normaliser = Normaliser(columns=columns)
+    assert normaliser({"question": "q", "reply": "a", "source": "web"}, "here")["messages"] == [
+        {"role": "user", "content": "q"},
+        {"role": "assistant", "content": "a"},
+    ]
+    assert normaliser.passed_over == {"source": 1}
+    with pytest.raises(RowError, match=r"^reply: is missing; the columns are answer, question"):
+        normaliser({"question": "q", "answer": "a"}, "here")
+    with pytest.raises(ValueError, match="columns: 'reply' is none of text, prompt, completion"):
+        check_columns({"reply": "a"}, [key for keys in KEYS.values() for key in keys])
+    with pytest.raises(RowError, match=r"or say what the columns are, such as columns: \{prompt: question\}"):
+        normal({"question": "q", "reply": "a"})
+    pair = PreferenceNormaliser(
+        Normaliser(columns={"prompt": "question", "chosen": "good", "rejected": "bad"})
+    )
+    assert pair({"question": "q", "good": "a", "bad": "b"}, "here")["chosen"][0]["content"] == "a"

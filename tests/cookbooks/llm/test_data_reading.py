@@ -5,10 +5,15 @@ import json
 import sqlite3
 from pathlib import Path
 
+import pandas
+import pyarrow
+import pyarrow.feather
 import pytest
+import zstandard
 
+from cookbooks.llm.data.files import data_files, unread
 from cookbooks.llm.data.problems import DataError, Problem
-from cookbooks.llm.data.reading import Row, data_files, read_rows
+from cookbooks.llm.data.reading import Row, read_rows
 
 GOOD = '{"text": "good"}'
 
@@ -111,15 +116,73 @@ def test_one_object_over_several_lines_is_not_taken_for_broken_rows(tmp_path: Pa
 def test_files_of_another_kind_are_refused_with_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is UTF-16: convert it"):
         read(tmp_path / "a.jsonl", GOOD.encode("utf-16"))
-    with pytest.raises(DataError, match="compressed with gzip: unpack it"):
+    with pytest.raises(DataError, match=r"packed with gzip: let its name end in \.gz"):
         read(tmp_path / "b.jsonl", gzip.compress(GOOD.encode()))
-    with pytest.raises(DataError, match="is a Parquet file"):
+    with pytest.raises(DataError, match=r"is a Parquet file: let its name end in \.parquet"):
         read(tmp_path / "c.jsonl", b"PAR1....")
     with pytest.raises(DataError, match=r"the suffix is none of \.jsonl"):
-        read(tmp_path / "d.csv", "text\nhello\n")
+        read(tmp_path / "d.txt", "text\nhello\n")
+    for order in ("le", "be"):
+        with pytest.raises(DataError, match=f"is UTF-16 without a mark: convert it: iconv -f utf-16{order}"):
+            read(tmp_path / "a.jsonl", GOOD.encode(f"utf-16{order}"))
+    whole = f"{GOOD}\n".encode() * 1000
+    for name, packed in (("f.jsonl.gz", gzip.compress(whole)), ("f.jsonl.zst", zstandard.compress(whole))):
+        with pytest.raises(DataError, match=f"{name}: cannot be unpacked"):
+            read(tmp_path / name, packed[:-9])
+    with pytest.raises(DataError, match=r"g\.parquet: cannot be read as a table"):
+        read(tmp_path / "g.parquet", b"PAR1....")
     sqlite3.connect(tmp_path / "e.jsonl").execute("CREATE TABLE turns(a)").connection.close()
     with pytest.raises(DataError, match="is an SQLite database: use the recipe finetune_from_conversations"):
         list(read_rows(tmp_path / "e.jsonl"))
+
+
+TEXTS = ['Hi, "there"\nyou', "caf\u00e9"]
+ROWS = [
+    {"messages": [{"role": "user", "content": text}, {"role": "assistant", "content": "a"}]} for text in TEXTS
+]
+
+
+def test_files_of_other_tools_hold_the_same_rows(tmp_path: Path) -> None:
+    """Written by pandas, datasets, pyarrow, gzip and zstandard."""
+    import datasets
+
+    whole = datasets.Dataset.from_list(ROWS)
+    whole.to_parquet(tmp_path / "a.parquet")
+    whole.save_to_disk(tmp_path / "saved")
+    (tmp_path / "saved" / "cache-1234.arrow").write_bytes(b"what a filter left")
+    pyarrow.feather.write_feather(pyarrow.Table.from_pylist(ROWS), str(tmp_path / "a.arrow"))
+    lines = "".join(json.dumps(row) + "\n" for row in ROWS).encode()
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(lines))
+    (tmp_path / "a.jsonl.zst").write_bytes(zstandard.compress(lines[:20]) + zstandard.compress(lines[20:]))
+    (tmp_path / "a.json.gz").write_bytes(gzip.compress(json.dumps(ROWS).encode()))
+    said = [{"messages": json.dumps(row["messages"])} for row in ROWS]
+    pandas.DataFrame(said).to_csv(tmp_path / "a.csv", index=False)
+    pandas.DataFrame(said).to_csv(tmp_path / "a.tsv", index=False, sep="\t")
+    for name in ("a.parquet", "saved", "a.arrow", "a.jsonl.gz", "a.jsonl.zst", "a.json.gz", "a.csv", "a.tsv"):
+        items = list(read_rows(tmp_path / name))
+        assert [item.value for item in items if isinstance(item, Row)] == ROWS, name
+        assert len(items) == 2
+    files = data_files(tmp_path)
+    assert len(files) == 8 and not unread(tmp_path / "saved", data_files(tmp_path / "saved"))[1:]
+
+
+def test_columns_of_plain_text_stay_text(tmp_path: Path) -> None:
+    """Also what looks like JSON; and a null in a table is nothing."""
+    rows = [{"prompt": "list", "completion": "[1, 2]"}, {"prompt": "object", "completion": '{"a": 1}'}]
+    pandas.DataFrame(rows).to_csv(tmp_path / "a.csv", index=False, sep=";")
+    assert [item.value for item in read_rows(tmp_path / "a.csv") if isinstance(item, Row)] == rows
+    table = pandas.DataFrame([{**rows[0], "text": None}, {"prompt": None, "completion": None, "text": "t"}])
+    table.to_parquet(tmp_path / "b.parquet")
+    found = [item.value for item in read_rows(tmp_path / "b.parquet") if isinstance(item, Row)]
+    assert found == [rows[0], {"text": "t"}]
+    (tmp_path / "c.csv").write_text('text,note\nfine,1\n"cut\n')
+    assert [str(item) for item in read_rows(tmp_path / "c.csv") if isinstance(item, Problem)]
+    (tmp_path / "d.csv").write_text("text,note\nfine,1\nshort\nlast,2\n")
+    items = list(read_rows(tmp_path / "d.csv"))
+    assert isinstance(items[1], Problem) and str(items[1]).startswith(
+        "d.csv:3: row: has another number of cells"
+    )
+    assert [item.line for item in items] == [2, 3, 4]
 
 
 def test_a_directory_is_read_in_the_order_of_its_names(tmp_path: Path) -> None:
@@ -129,8 +192,9 @@ def test_a_directory_is_read_in_the_order_of_its_names(tmp_path: Path) -> None:
     names = [path.relative_to(tmp_path).as_posix() for path in data_files(tmp_path)]
     assert names == ["a/k.NDJSON", "a/z.json", "b.jsonl"]
     assert [item.file for item in read_rows(tmp_path)] == names
+    assert unread(tmp_path, data_files(tmp_path)) == ["notes.txt"]
     (tmp_path / ".git" / "x.jsonl").unlink()
-    with pytest.raises(DataError, match=r"holds no \.jsonl, \.ndjson, \.json file"):
+    with pytest.raises(DataError, match=r"holds no \.jsonl, \.ndjson, \.json, .* file"):
         data_files(tmp_path / ".git")
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from blut_resources.payload_kit.config import read
 from cookbooks.llm.data.keys import exact_key, group_keys, plain
 from cookbooks.llm.data.problems import DataError
-from cookbooks.llm.data.splitting import groups_of, split_rows
+from cookbooks.llm.data.splitting import groups_of, named_split, split_rows
 from cookbooks.llm.payload.dataset_split import DivisionSettings, build
 from tests.cookbooks.llm.rows_support import ask, read_rows, session, write_rows
 
@@ -179,3 +179,20 @@ def test_a_group_too_large_for_the_share_is_not_torn(tmp_path: Path) -> None:
 def test_what_cannot_be_split_says_why(tmp_path: Path, rows: list[dict[str, Any]], message: str) -> None:
     with pytest.raises(DataError, match=message):
         split(tmp_path, rows)
+
+
+def test_a_split_that_the_files_have_by_name_is_kept_or_refused() -> None:
+    keys = [["a"], ["b"], ["c"], ["c"]]
+    split = named_split(keys, [False, False, True, True])
+    assert (split.is_eval, split.n_groups, split.n_eval_groups, split.largest_group) == (
+        [False, False, True, True],
+        3,
+        1,
+        2,
+    )
+    with pytest.raises(
+        DataError, match="1 of 1 rows that are held out by the name of their file say what a row"
+    ):
+        named_split(keys, [False, False, False, True])
+    with pytest.raises(DataError, match="no usable row is left on one side"):
+        named_split(keys, [True] * 4)

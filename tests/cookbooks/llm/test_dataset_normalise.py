@@ -13,6 +13,7 @@ from cookbooks.llm.chat.preview import preview
 from cookbooks.llm.chat.template import MaskError, load_tokenizer
 from cookbooks.llm.data.problems import DataError
 from cookbooks.llm.payload.dataset_normalise import DatasetInputs, DatasetMaker, DatasetSettings
+from cookbooks.llm.payload.dataset_split import DivisionSettings, build
 from tests.cookbooks.llm.rows_support import (
     GREETING,
     ask,
@@ -324,3 +325,23 @@ def test_pairs_are_checked_like_examples(tmp_path: Path) -> None:
     text = preview(job.tokenizer, job.measured.samples())
     assert "**line 1, chosen** (" in text and "**line 1, rejected** (" in text
     assert "<|im_start|>assistant\n⟦good<|im_end|>⟧" in text and "⟦poor<|im_end|>⟧" in text
+
+
+def test_splits_that_files_have_by_name_are_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    for name, question in (("train", "a"), ("validation", "b"), ("test", "c"), ("more", "d")):
+        write_rows(folder / f"{name}.jsonl", [ask(question, "x")])
+    dataset, _, _ = make(tmp_path, folder)
+    sides = {row["messages"][0]["content"]: row["split"] for row in dataset}
+    assert sides == {"a": "train", "b": "eval", "c": "eval", "d": "train"}
+    out = session(tmp_path / "split", {})
+    settings = DivisionSettings(eval_ratio=0.1, seed=0, same_prompt=True, same_answer=False)
+    assert build(tmp_path / "out", settings, out.out)["n_eval"] == 2
+    assert [row["split"] for row in read_rows(out.out / "eval.jsonl")] == ["eval", "eval"]
+    write_rows(folder / "test.jsonl", [ask("A", "x")])
+    make(tmp_path, folder)
+    with pytest.raises(DataError, match="1 of 2 rows that are held out by the name of their file"):
+        build(tmp_path / "out", settings, out.out)
+    assert not any("split" in row for row in make(tmp_path, folder, named_splits="ignore")[0])
+    (folder / "train.jsonl").unlink()
+    assert not any("split" in row for row in make(tmp_path, folder)[0])

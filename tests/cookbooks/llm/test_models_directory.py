@@ -142,3 +142,17 @@ def test_a_licence_of_aliases_and_a_header_of_nonsense_are_refused_by_name(tmp_p
     os.mkfifo(tmp_path / "config.json")
     with pytest.raises(ModelDirError, match=r"config.json: a named pipe, no regular file"):
         model_config(tmp_path)
+
+
+def test_an_adapter_is_no_model(tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(ModelDirError, match="holds an adapter .*: merge it into its base, and give that"):
+        model_facts(tmp_path)
+
+
+def test_a_shard_that_lacks_what_the_index_says_is_named(tmp_path: Path) -> None:
+    save_file({"a.weight": np.ones(2)}, tmp_path / "model-1.safetensors")
+    named = {"a.weight": "model-1.safetensors", "b.weight": "model-1.safetensors"}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": named}))
+    with pytest.raises(ModelDirError, match=r"model-1\.safetensors: lacks b\.weight"):
+        tensor_shapes(tmp_path)
