@@ -19,7 +19,7 @@ SHOWN = ("text", "multimodal_text")
 
 def exported(value: Mapping[str, Any]) -> tuple[str, list[Turn]] | None:
     """Returns the id and the turns of a conversation, the branch that was shown last;
-    None for what is no export.
+    None for what is not one.
 
     Raises:
         RowError: it is damaged, or about what is not in it.
@@ -48,7 +48,7 @@ def _chatgpt(value: Mapping[str, Any]) -> Iterator[Turn]:
 
 
 def _shown(said: Mapping[str, Any]) -> str:
-    """Returns what a message shows; nothing where it is no part of what is seen."""
+    """Returns what a message shows; nothing where it is not seen."""
     content, role = said["content"], said["author"]["role"]
     hidden = (said.get("metadata") or {}).get("is_visually_hidden_from_conversation")
     if hidden or role not in ("user", "assistant", "system") or content["content_type"] not in SHOWN:

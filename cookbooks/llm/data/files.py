@@ -104,7 +104,7 @@ def opened(path: Path, name: str) -> Iterator[BinaryIO]:
     """Open a file for reading, unpacked.
 
     Raises:
-        DataError: it is no whole file of its packing.
+        DataError: it is torn, or packed otherwise than its name says.
     """
     with open_regular(path) as file:
         if path.suffix.lower() not in PACKED:

@@ -135,7 +135,7 @@ class Normaliser:
 
 
 def check_columns(columns: Mapping[str, str], keys: Iterable[str]) -> None:
-    """Refuse a mapping of columns to what is no key of a format.
+    """Refuse a mapping of columns to what no format has.
 
     Raises:
         ValueError: naming the key and those that there are.

@@ -20,7 +20,7 @@ def read_columns(path: Path, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yields the rows of a Parquet or Arrow file, each with its number from 1.
 
     Raises:
-        DataError: it is no whole file of this kind.
+        DataError: it is torn, or of another kind.
     """
     import pyarrow as pa
 

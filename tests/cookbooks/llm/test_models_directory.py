@@ -146,7 +146,7 @@ def test_a_licence_of_aliases_and_a_header_of_nonsense_are_refused_by_name(tmp_p
 
 def test_an_adapter_is_no_model(tmp_path: Path) -> None:
     (tmp_path / "adapter_config.json").write_text("{}")
-    with pytest.raises(ModelDirError, match="holds an adapter .*: merge it into its base, and give that"):
+    with pytest.raises(ModelDirError, match=r"holds an adapter .*: merge it into its base, and give that"):
         model_facts(tmp_path)
 
 
