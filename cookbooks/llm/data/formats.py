@@ -225,7 +225,7 @@ def _prompt_completion(normaliser: Normaliser, value: dict[str, Any]) -> dict[st
 
 
 def _alpaca(normaliser: Normaliser, value: dict[str, Any]) -> dict[str, Any]:
-    instruction, output = string(value, "instruction"), string(value, "output")
+    output = string(value, "output")
     messages: list[Message] = []
     if value.get("system"):
         messages.append({"role": "system", "content": string(value, "system")})
@@ -235,11 +235,19 @@ def _alpaca(normaliser: Normaliser, value: dict[str, Any]) -> dict[str, Any]:
         if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(one, str) for one in pair)):
             raise RowError("wrong type", f"history[{index}]", "is no pair of strings", 'write ["…", "…"]')
         messages += exchange(*pair)
-    given = value.get("input")
+    return normaliser.conversation([*messages, *exchange(asked(value), output)], "messages")
+
+
+def asked(value: Mapping[str, Any]) -> str:
+    """Returns what a row of Alpaca's asks: the instruction, and what it is about.
+
+    Raises:
+        RowError: either is of another type than text.
+    """
+    instruction, given = string(value, "instruction"), value.get("input")
     if given is not None and not isinstance(given, str):
         raise RowError("wrong type", "input", f"is {kind_of(given)}", "write a string, or leave it out")
-    asked = f"{instruction}\n\n{given}" if given and given.strip() else instruction
-    return normaliser.conversation([*messages, *exchange(asked, output)], "messages")
+    return f"{instruction}\n\n{given}" if given and given.strip() else instruction
 
 
 NORMAL: dict[str, Callable[[Normaliser, dict[str, Any]], dict[str, Any]]] = {

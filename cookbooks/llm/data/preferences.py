@@ -1,9 +1,12 @@
-"""Brings preference pairs in their four shapes to their normal form.
+"""Brings preference pairs in their shapes to their normal form.
 
 1. ``prompt``, ``chosen`` and ``rejected`` as strings;
 2. ``prompt`` as messages or a string, ``chosen`` and ``rejected`` as messages, the prompt in front or not;
 3. ``chosen`` and ``rejected`` as whole conversations without a ``prompt``: what they share is the prompt;
-4. the same as transcripts, ``\\n\\nHuman: … \\n\\nAssistant: …``.
+4. the same as transcripts, ``\\n\\nHuman: … \\n\\nAssistant: …``;
+5. OpenAI's rows: ``input`` with ``messages``, ``preferred_output`` and ``non_preferred_output``;
+6. LLaMA-Factory's: ``conversations`` with one message each as ``chosen`` and ``rejected``, or Alpaca's
+   ``instruction`` and ``input`` in place of the prompt.
 
 The two sides are one answer each, and differ.
 """
@@ -12,12 +15,12 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from cookbooks.llm.data.formats import LOSSY_ROW, Normaliser, refuse_lossy, string, unknown
+from cookbooks.llm.data.formats import LOSSY_ROW, Normaliser, asked, refuse_lossy, string, unknown
 from cookbooks.llm.data.problems import RowError, shorten
 from cookbooks.llm.data.reading import kind_of
 from cookbooks.llm.data.roles import Message, conversation
 
-KEYS = ("prompt", "chosen", "rejected", "system")
+PAIR_KEYS = ("prompt", "chosen", "rejected", "system")
 SIDES = ("chosen", "rejected")
 TURN = re.compile(r"(?:\A|\n\n)(Human|Assistant):[ \t]?")
 
@@ -34,9 +37,9 @@ class PreferenceNormaliser:
         Raises:
             RowError: it has none.
         """
-        value = self.normaliser.renamed(value)
+        value = _usual(self.normaliser.renamed(value))
         if not set(SIDES) <= value.keys():
-            raise unknown(value, "chosen and rejected, and mostly prompt", list(KEYS))
+            raise unknown(value, "chosen and rejected, and mostly prompt", list(PAIR_KEYS))
         refuse_lossy(value, LOSSY_ROW, "")
         shape, prompt, sides = self._parts(value)
         self.normaliser.refuse_mixture(shape, place)
@@ -47,7 +50,7 @@ class PreferenceNormaliser:
         prompt = [{"role": one["role"], "content": one["content"]} for one in prompt]
         prompt = conversation([*prompt, *sides["chosen"]], "prompt", self.normaliser.consecutive)[:-1]
         _refuse_same(sides)
-        for key in value.keys() - {*KEYS, "id"}:
+        for key in value.keys() - {*PAIR_KEYS, "id"}:
             self.normaliser.passed_over[key] += 1
         return {"prompt": prompt, **sides}
 
@@ -96,6 +99,25 @@ class PreferenceNormaliser:
         if not side[0]["content"].strip():
             raise RowError("empty answer", f"{name}[0].content", "the answer is empty", "remove the pair")
         return side
+
+
+def _usual(value: dict[str, Any]) -> dict[str, Any]:
+    """Returns a row of another program with the keys of the first shapes."""
+    given = value.get("input")
+    if {"preferred_output", "non_preferred_output"} <= value.keys() and isinstance(given, dict):
+        refuse_lossy(given, LOSSY_ROW, "input.")
+        kept = {"id": value["id"]} if "id" in value else {}
+        sides = {"chosen": value["preferred_output"], "rejected": value["non_preferred_output"]}
+        return {**kept, "prompt": given.get("messages"), **sides}
+    if "prompt" in value or not set(SIDES) <= value.keys():
+        return value
+    rest = {key: held for key, held in value.items() if key not in ("conversations", "instruction", "input")}
+    if "conversations" in value:
+        sides = {name: [value[name]] if isinstance(value[name], dict) else value[name] for name in SIDES}
+        return {**rest, "prompt": value["conversations"], **sides}
+    if "instruction" in value:
+        return {**rest, "prompt": asked(value)}
+    return value
 
 
 def _shared(sides: dict[str, list[Message]]) -> tuple[list[Message], dict[str, list[Message]]]:

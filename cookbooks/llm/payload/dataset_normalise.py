@@ -19,8 +19,7 @@ from cookbooks.llm.chat.template import MaskError, load_tokenizer, template_of
 from cookbooks.llm.data.files import data_files, side_of
 from cookbooks.llm.data.formats import KEYS, Normaliser, check_columns
 from cookbooks.llm.data.keys import exact_key, opposite_key
-from cookbooks.llm.data.preferences import KEYS as PAIR_KEYS
-from cookbooks.llm.data.preferences import PreferenceNormaliser
+from cookbooks.llm.data.preferences import PAIR_KEYS, PreferenceNormaliser
 from cookbooks.llm.data.problems import DataError, Problems, RowError
 from cookbooks.llm.data.reading import Row, read_rows
 from cookbooks.llm.data.roles import check_roles

@@ -1,4 +1,4 @@
-"""Preference pairs: four shapes, one normal form, and what would teach nothing or the wrong thing."""
+"""Preference pairs: many shapes, one normal form, and what would teach nothing or the wrong thing."""
 
 from typing import Any
 
@@ -38,6 +38,19 @@ def normal(row: dict[str, Any]) -> dict[str, Any]:
             {"chosen": "\n\nHuman: Q\n\nAssistant: good", "rejected": "\n\nHuman: Q\n\nAssistant: poor"},
         ),
         ("strings", {"prompt": "\n\nHuman: Q\n\nAssistant:", "chosen": "good", "rejected": "poor"}),
+        (
+            "messages",
+            {"input": {"messages": USER}, "preferred_output": GOOD, "non_preferred_output": POOR},
+        ),
+        (
+            "messages",
+            {
+                "conversations": [{"from": "human", "value": "Q"}],
+                "chosen": {"from": "gpt", "value": "good"},
+                "rejected": {"from": "gpt", "value": "poor"},
+            },
+        ),
+        ("strings", {"instruction": "Q", "input": "", "chosen": "good", "rejected": "poor"}),
     ],
 )
 def test_every_shape_becomes_the_normal_form(shape: str, row: dict[str, Any]) -> None:
