@@ -11,6 +11,7 @@ from blut_resources.registry.models import ModelRegistry
 from blut_resources.store.artifacts import ArtifactStore
 from blut_resources.store.holding import holding
 from blut_resources.store.manifest import load_index
+from blut_resources.text import meant
 
 _HEX = frozenset("0123456789abcdef")
 SHORT = 12
@@ -54,11 +55,21 @@ def identify(asked: str, lineage: Lineage, store: ArtifactStore) -> list[Identif
         )
     digest = asked.lower()
     if not digest or not _HEX.issuperset(digest) or len(digest) > 64:
+        near = meant(asked, [*registry.names(), *_beside(asked)])
         raise Unknown(
-            f"{asked}: there is no such file, and it is neither a digest nor NAME@ALIAS; `blut cache show"
-            " --all` lists what there is"
+            f"{asked}: there is no such file, and it is neither a digest nor NAME@ALIAS{near}; `blut cache"
+            " show --all` lists what there is"
         )
     return [Identified(_of_prefix(digest, lineage, store), "its digest")]
+
+
+def _beside(asked: str) -> list[str]:
+    """Returns the paths that lie where one that is not there would."""
+    place = Path(asked).parent
+    try:
+        return [str(place / one.name) for one in place.iterdir()]
+    except OSError:
+        return []
 
 
 def _registered(registry: ModelRegistry, model: str) -> str:

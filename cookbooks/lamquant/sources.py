@@ -21,6 +21,7 @@ from cookbooks.lamquant.configs.sources import BUILT, Root
 from cookbooks.lamquant.configs.verdict import FloorRegistryConfig
 from cookbooks.lamquant.formats.edf.discovery import LOOKED_FOR, PassedOver, find_recordings
 from cookbooks.lamquant.gate.floors import REGISTRY_FILE, RegistryInvalid, parse_registry, read_registry
+from cookbooks.lamquant.samples.names import options_of
 from cookbooks.lamquant.signal.request import REQUEST, Requested
 from cookbooks.lamquant.subjects.sides import Sides, read_manifest
 from cookbooks.lamquant.subjects.stated import read_subjects
@@ -133,6 +134,7 @@ def recordings_root(stage: Stage, path: str, field: str = "edf_root") -> Steps[P
 
 def _built(stage: Stage, name: str) -> Steps[Path]:  # type: ignore[type-var]
     """The directory of a sample or synthetic set, built by a payload the first time it is asked for."""
+    options_of(name)  # or a dry run would find no fault with it
     dest = stage.store.root / "samples" / name.replace(":", "-").replace(",", "-")
     if not dest.is_dir():
         if stage.planning:

@@ -8,7 +8,7 @@ import typer
 from blut_assets.cli.shell.completion import RUN_ID, complete_run
 from blut_assets.terminal.lazy import group
 from blut_assets.terminal.output import AsJson, ago, duration, failed, listing, wrong
-from blut_resources.text import one_line
+from blut_resources.text import meant, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,7 +42,7 @@ def show(asset: Asset, as_json: AsJson = False) -> None:
     """Show every computation of an asset: its run, its args, what it took, and whether that counts."""
     found = _measured(asset)
     if not found:
-        failed(f"{asset}: {NOTHING}")
+        failed(f"{asset}{_near(asset)}: {NOTHING}")
     rows = [one.as_dict() for one in found]
     listing(rows if as_json else _in_words(rows), as_json, NOTHING)
 
@@ -74,8 +74,8 @@ def forget(
     if run and len(runs := {one.run for one in found}) > 1:
         wrong(f"--run {run}: {len(runs)} runs begin so; give more of the id")
     if not found:
-        where = f"show {asset}" if asset else "list"
-        failed(f"nothing that counts is named so: `blut footprint {where}` has all that was measured")
+        where = f"{_near(asset)}: `blut footprint show {asset}`" if asset else ": `blut footprint list`"
+        failed(f"nothing that counts is named so{where} has all that was measured")
     with open_instance() as instance:
         keep(instance, {(one.asset, one.run) for one in found})
     if as_json:
@@ -83,6 +83,12 @@ def forget(
         return
     for one in found:
         typer.echo(f"{one.asset}, run {one.run[:8]}: {_size(one.peak)} of memory do not count any more")
+
+
+def _near(asset: str) -> str:
+    """Returns which measured asset one of that name may stand for; empty if it is one, or none is near."""
+    names = {one.asset for one in _measured(None)} if asset else set[str]()
+    return "" if asset in names else meant(asset, names)
 
 
 def _measured(asset: str | None) -> "list[Computed]":

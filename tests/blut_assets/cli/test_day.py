@@ -158,6 +158,20 @@ def test_jobs_say_state_recipe_and_how_far_or_why_not(day: Scene, blut: Blut) ->
     assert json.loads(blut("jobs", "--recipe", "other", "--json").stdout) == []
 
 
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [
+        (["jobs", "--recipe", "lamquant_data_pre"], "'lamquant_data_prep'"),
+        (["lineage", "READM.md"], "'README.md'"),
+    ],
+)
+def test_a_name_that_nothing_has_is_answered_with_the_nearest(
+    blut: Blut, monkeypatch: pytest.MonkeyPatch, words: list[str], near: str
+) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    assert f"(did you mean {near}?)" in blut(*words).output
+
+
 def test_a_log_is_readable_whole_at_its_end_and_as_json(day: Scene, blut: Blut) -> None:
     first, _, third = jobs(blut)[:3]
     whole = blut("log", first["id"][:12]).stdout.splitlines()

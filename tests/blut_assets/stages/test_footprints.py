@@ -173,6 +173,10 @@ def test_a_peak_that_is_no_measure_can_be_forgotten(instance: dg.DagsterInstance
     refused = CliRunner().invoke(app, ["footprint", "forget", "--run", newest[:13]])
     assert refused.exit_code == 1 and "nothing that counts is named so" in refused.stderr
     assert CliRunner().invoke(app, ["footprint", "forget"]).exit_code == 2
+    for what in ("show", "forget"):
+        assert (
+            "(did you mean 'test/held'?)" in CliRunner().invoke(app, ["footprint", what, "test/hel"]).stderr
+        )
 
 
 def test_the_age_of_a_computation_is_that_of_its_measurement(instance: dg.DagsterInstance) -> None:

