@@ -1,21 +1,27 @@
-"""Draws curves over the epochs of one training when it is over; a dashed line is where it was resumed.
+"""Draws curves over the epochs of one training when it is over: where it was resumed, which epoch was kept.
 
 Dagster plots over materializations by itself, and the observations of all trainings in one line; a picture in
 the materialization shows this training alone, and where the result is reused a link leads to it.
 """
 
 import base64
+import json
 import math
 from collections.abc import Generator, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from blut_assets.pages.small_curve import small_curves
+from blut_resources.files.foreign import read_regular
 from blut_resources.runs.curve import merged
 from blut_resources.runs.metrics import INDEX, RESUMED_FROM
 from blut_resources.text import html, one_line
 
 WIDTH, HEIGHT, LEFT, MARGIN, COLUMNS, MOST = 300, 170, 68, 34, 3, 12
+KEPT, LARGEST = "best_epoch", 100_000
+"""Field of a JSON file in a result that says which epoch's state that is; bytes of a file that is read."""
 Row = dict[str, Any]
 
 
@@ -40,14 +46,29 @@ class Curves:
                 events.throw(error)
                 raise
 
-    def shown(self, reported: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Returns the picture as metadata; nothing where there were no epochs.
+    def shown(self, reported: Sequence[Mapping[str, Any]], kept: int | None = None) -> dict[str, Any]:
+        """Returns the pictures as metadata; nothing where there were no epochs.
 
         Args:
             reported: what payloads have reported, earlier attempts included; it wins.
+            kept: the epoch whose state is the result, if that is known.
         """
         rows = merged(reported) or self.rows
-        return {"curves": dg.MetadataValue.md(f"![curves]({data_uri(draw(rows))})")} if rows else {}
+        small = {f"curve of {name}": text for name, text in small_curves(rows, kept).items()}
+        large = {"curves": f"![curves]({data_uri(draw(rows, kept))})"} if rows else {}
+        return {name: dg.MetadataValue.md(text) for name, text in {**small, **large}.items()}
+
+
+def kept_epoch(place: Path) -> int | None:
+    """Returns the epoch whose state a result is, where a JSON file of it says that as ``best_epoch``."""
+    for path in sorted(place.glob("*.json")) if place.is_dir() else ():
+        try:
+            said = json.loads(read_regular(path, LARGEST))
+        except (OSError, ValueError):
+            continue
+        if isinstance(said, dict) and isinstance(found := said.get(KEPT), int):
+            return found
+    return None
 
 
 def data_uri(svg: str) -> str:
@@ -55,8 +76,12 @@ def data_uri(svg: str) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
 
 
-def draw(rows: Sequence[Row]) -> str:
-    """Returns an SVG with one small plot for each metric, over epochs."""
+def draw(rows: Sequence[Row], kept: int | None = None) -> str:
+    """Returns an SVG with one small plot for each metric, over epochs.
+
+    Args:
+        kept: the epoch that is marked as the one whose state is the result.
+    """
     names = dict.fromkeys(name for row in rows for name in row if name not in (*INDEX, RESUMED_FROM))
     seams = sorted({row[RESUMED_FROM] for row in rows if row.get(RESUMED_FROM) is not None})
     series = {
@@ -67,7 +92,7 @@ def draw(rows: Sequence[Row]) -> str:
     height = HEIGHT * math.ceil(len(drawn) / columns)
     plots = [
         f'<g transform="translate({WIDTH * (number % columns)},{HEIGHT * (number // columns)})">'
-        f"{_plot(name, points, seams)}</g>"
+        f"{_plot(name, points, seams, kept)}</g>"
         for number, (name, points) in enumerate(drawn)
     ]
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH * columns}" height="{height}"'
@@ -79,7 +104,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _plot(name: str, points: Sequence[tuple[float, float]], seams: Sequence[float]) -> str:
+def _plot(name: str, points: Sequence[tuple[float, float]], seams: Sequence[float], kept: int | None) -> str:
     (left, right), (low, high) = _range(x for x, _ in points), _range(y for _, y in points)
     inner_width, inner_height = WIDTH - LEFT - MARGIN, HEIGHT - 2 * MARGIN
     dots = [
@@ -89,17 +114,26 @@ def _plot(name: str, points: Sequence[tuple[float, float]], seams: Sequence[floa
         )
         for x, y in _thinned(points)
     ]
-    at = (LEFT + inner_width * (seam - left) / (right - left) for seam in seams if left <= seam < right)
+    at = [(s, LEFT + inner_width * (s - left) / (right - left)) for s in seams if left <= s < right]
     marks = "".join(
         f'<path d="M{x:.1f} {MARGIN}V{HEIGHT - MARGIN}" stroke="#c05621" stroke-dasharray="3 3">'
-        "<title>resumed</title></path>"
-        for x in at
+        f'<title>resumed</title></path><text x="{x + 3:.1f}" y="{MARGIN + 4}" fill="#c05621">resumed after'
+        f" {seam:g}</text>"
+        for seam, x in at
     )
+    said = f"{points[-1][1]:.4g}"
+    if kept is not None and (value := dict(points).get(kept)) is not None and right > left:
+        x = LEFT + inner_width * (kept - left) / (right - left)
+        marks += (
+            f'<path d="M{x:.1f} {MARGIN}V{HEIGHT - MARGIN}" stroke="#2f855a"><title>kept</title></path>'
+            f'<text x="{x + 3:.1f}" y="{HEIGHT - MARGIN - 4}" fill="#2f855a">kept: {kept:g}</text>'
+        )
+        said = f"{said}, kept {value:.4g}"
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in dots)
     end_x, end_y = dots[-1]
     bottom = HEIGHT - MARGIN
     return (
-        f'<text x="{LEFT}" y="18" font-weight="bold">{html(one_line(name, 40))} {points[-1][1]:.4g}</text>'
+        f'<text x="{LEFT}" y="18" font-weight="bold">{html(one_line(name, 24))} {said}</text>'
         f'<path d="M{LEFT} {MARGIN}V{bottom}H{WIDTH - MARGIN}" fill="none" stroke="#bbb"/>'
         f"{marks}"
         f'<polyline points="{line}" fill="none" stroke="#2b6cb0" stroke-width="1.5"/>'
@@ -108,6 +142,7 @@ def _plot(name: str, points: Sequence[tuple[float, float]], seams: Sequence[floa
         f'<text x="{LEFT - 4}" y="{bottom}" fill="#777" text-anchor="end">{low:.4g}</text>'
         f'<text x="{LEFT}" y="{bottom + 14}" fill="#777">epoch {left:g}</text>'
         f'<text x="{WIDTH - MARGIN}" y="{bottom + 14}" fill="#777" text-anchor="end">{right:g}</text>'
+        f'<text x="{(LEFT + WIDTH - MARGIN) / 2}" y="{bottom + 26}" fill="#777">epoch</text>'
     )
 
 

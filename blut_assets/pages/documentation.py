@@ -17,6 +17,8 @@ from pydantic import BaseModel
 from blut_assets.artifacts import Artifact
 
 HEADING = "Attributes:"
+FIELDS = "fields"
+"""Metadata of an asset: the fields of what it leaves. Dagster shows columns of a table above all metadata."""
 
 
 def meanings(model: type[BaseModel]) -> dict[str, str]:
@@ -56,7 +58,7 @@ def summary(model: type[BaseModel]) -> str:
 
 @functools.cache
 def columns(artifact: type[Artifact]) -> dg.TableSchema:
-    """Returns the fields of an artifact as the columns of an asset: the UI shows and searches those."""
+    """Returns the fields of an artifact with their types and meanings, as a table's columns."""
     known = meanings(artifact)
     fields = {name: info for name, info in artifact.model_fields.items() if name != "digest"}
     return dg.TableSchema(

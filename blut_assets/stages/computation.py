@@ -10,7 +10,9 @@ from typing import Any
 import dagster as dg
 
 from blut_assets.artifacts import Artifact
-from blut_assets.pages.metadata import KIND, bytes_shown, harmless
+from blut_assets.pages.curves import kept_epoch
+from blut_assets.pages.headline import facts_shown, headline, in_order
+from blut_assets.pages.metadata import KIND, bytes_shown
 from blut_assets.paths import drifted
 from blut_assets.stages import reuse
 from blut_assets.stages.findings import Findings
@@ -30,10 +32,12 @@ from blut_resources.boxes.locks import LockLost
 from blut_resources.dagster_private.names import DATA_VERSION_TAG
 from blut_resources.dagster_private.unsaid import unsaid
 from blut_resources.instance.instance import home_of, store_of
+from blut_resources.machine.amounts import duration_text
 from blut_resources.remote.attached import pushes
 from blut_resources.runs.deadline import DeadlinePassed
 from blut_resources.store import results
 from blut_resources.store.artifacts import StoreError
+from blut_resources.text import markdown_cell
 
 
 class Computation:
@@ -155,6 +159,12 @@ class Computation:
         except Exception as error:
             self.context.log.warning(f"{self.name}: cannot be shown: {type(error).__name__}: {error}")
 
+    def kept_epoch(self, artifact: Artifact) -> int | None:
+        """Returns the epoch whose state an artifact is, if it says so."""
+        with contextlib.suppress(StoreError):
+            return kept_epoch(self.stage.open(artifact))
+        return None
+
     def say_drifted(self, artifact: Artifact) -> None:
         """Say of data that has a name that it is not what it was when it got it."""
         home = home_of(self.context.instance)
@@ -188,7 +198,7 @@ class Computation:
     def result(self, artifact: Artifact, seconds: float) -> dg.MaterializeResult[Any]:
         """Returns the materialization of a computed artifact."""
         metadata = {
-            **_plottable(artifact),
+            **facts_shown(artifact, self.spec.headline),
             **self.findings.shown,
             reuse.ARTIFACT: dg.MetadataValue.json(artifact.model_dump(mode="json")),
             reuse.SPEC: dg.MetadataValue.json(
@@ -202,7 +212,8 @@ class Computation:
             reuse.ORIGIN: dg.MetadataValue.dagster_run(self.context.run.run_id),
             reuse.REUSED: False,
         }
-        result = self._materialize(artifact, metadata, self.findings.reusable)
+        note = f"Computed in {duration_text(seconds)}."
+        result = self._materialize(artifact, metadata, note, self.findings.reusable)
         if self.findings.reusable:
             self._note(artifact.digest, result)
         return result
@@ -229,7 +240,8 @@ class Computation:
         there = made_before(self.context.run.run_id).there
         known = reuse.recalled(self.context.instance, self.store, hit, artifact.facts(), there)
         metadata = {**known, reuse.REUSED: True, **_origin(hit)}
-        result = self._materialize(artifact, metadata, True, hit.event.metadata)
+        note = f"**Reused**: nothing was computed. {markdown_cell(hit.words(), 200)} has made it."
+        result = self._materialize(artifact, metadata, note, True, hit.event.metadata)
         if not (self._has_freshness() and self._is_newest(artifact)):
             yield self._said_once(result)
             return
@@ -278,12 +290,15 @@ class Computation:
         self,
         artifact: Artifact,
         metadata: Mapping[str, Any],
+        note: str,
         reusable: bool,
         computed: Mapping[str, Any] | None = None,
     ) -> dg.MaterializeResult[Any]:
         tags = {reuse.FINGERPRINT_TAG: self.fingerprint} if reusable else {}
         version = dg.DataVersion(artifact.digest)
-        shown = {**metadata, **bytes_shown(self.store, artifact.digest), KIND: self.spec.output.kind}
+        first = headline(artifact, self.spec.headline, note)
+        rest = {**metadata, **bytes_shown(self.store, artifact.digest), KIND: self.spec.output.kind}
+        shown = in_order({**first, **rest})
         checks = noticed(self.spec.notices, artifact, shown if computed is None else computed)
         return dg.MaterializeResult(
             value=artifact, metadata=shown, data_version=version, tags=tags, check_results=checks
@@ -299,9 +314,3 @@ def _origin(hit: reuse.Hit) -> dict[str, Any]:
     if not hit.elsewhere:
         return {reuse.ORIGIN: dg.MetadataValue.dagster_run(hit.origin)}
     return {reuse.ORIGIN: dg.MetadataValue.text(hit.origin), reuse.MADE_BY: hit.elsewhere}
-
-
-def _plottable(artifact: Artifact) -> dict[str, Any]:
-    """Returns facts as metadata of their own: Dagster plots numbers over materializations."""
-    facts = artifact.facts().items()
-    return {k: harmless(v) for k, v in facts if isinstance(v, bool | int | float | str)}

@@ -15,7 +15,7 @@ import dagster as dg
 
 import blut_resources.dagster_private.config_schema  # noqa: F401 - reads that of many assets once
 from blut_assets.pages.code_references import CODE_REFERENCES, code_references
-from blut_assets.pages.documentation import columns, description
+from blut_assets.pages.documentation import FIELDS, columns, description
 from blut_assets.pages.metadata import KIND
 from blut_assets.stages.external import HANDLES_KEY
 from blut_assets.stages.limits import NO_FOOTPRINT, Footprint
@@ -129,7 +129,7 @@ def stage_asset(
         )
         facts = {
             KIND: output.kind,
-            "dagster/column_schema": columns(output),
+            FIELDS: columns(output),
             CODE_REFERENCES: code_references(function, payloads, spec.code),
         }
         told = {

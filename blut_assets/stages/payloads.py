@@ -187,18 +187,21 @@ class PayloadRunner:
 
     def _observed(self, event: Mapping[str, Any]) -> dg.AssetObservation:
         number, metrics = event["epoch"], finite(event["metrics"])
-        self._tell(f"epoch {number}", metrics)
+        words = self._tell(f"epoch {number}", metrics)
         when = {WHEN: dg.TimestampMetadataValue(event["t"])} if event.get("t") else {}
         return dg.AssetObservation(
             self.context.asset_key,
+            words,
             partition=partition_of(self.context),
             metadata={"epoch": number, **metrics} | {"epoch": number} | when,
         )
 
-    def _tell(self, at: str, values: dict[str, Any]) -> None:
+    def _tell(self, at: str, values: dict[str, Any]) -> str:
+        """Say how far it is; returns that without the name of the asset."""
         words = " ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in values.items())
-        line = one_line(f"{self._name}: {at}{': ' if words else ''}{words}")
-        self.context.log.info(line, extra={MOVES: True})
+        told = f"{at}{': ' if words else ''}{words}"
+        self.context.log.info(one_line(f"{self._name}: {told}"), extra={MOVES: True})
+        return one_line(told)
 
     @contextlib.contextmanager
     def _admit(self, needs: Needs) -> Iterator[Lease]:

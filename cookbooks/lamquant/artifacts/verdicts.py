@@ -49,7 +49,7 @@ class PccpVerdict(GateVerdict):
         r: correlation with the original, mean.
         snr_db: decibels, mean.
         worst_cr: of the recording with the least.
-        worst_prdn: of the recording with the largest.
+        worst_prdn: %, of the recording with the largest.
         worst_r: of the recording with the least.
         n_recordings: in the sealed test split.
         worst_part: in words, what has the least margin to its floor: patient, recording, channel, second.
@@ -186,7 +186,7 @@ class PipelineVerdict(GateVerdict):
         fa_per_h: alarms without a seizure, an hour.
         critical_share: of the time that was coded as critical.
         worst_cr: of the recording with the least.
-        worst_prdn: of the recording with the largest.
+        worst_prdn: %, of the recording with the largest.
         worst_r: of the recording with the least.
     """
 

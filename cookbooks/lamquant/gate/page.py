@@ -1,7 +1,11 @@
-"""Shows a verdict in the UI: every figure beside its floor, the worst first, and the comparison."""
+"""Shows a verdict in the UI: every figure beside its floor, the worst first, and the comparison.
+
+A bar is the share of what a floor allows that is used up: full at the floor. The columns that are asked for
+first stand first, since a narrow page cuts the last ones off.
+"""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +13,16 @@ import dagster as dg
 
 from blut_resources.registry.verdicts import VERDICT_FILE
 from cookbooks.lamquant.gate.rate_picture import RATE_FILE, rate_markdown
+from cookbooks.lamquant.signal.bands import BANDS
 
 SHOWN = 60
 """Rows on the page; ``verdict.json`` has more."""
-COLUMNS = ("patient", "recording", "channel", "second", "figure", "floor", "measured", "margin")
+COLUMNS = (
+    *("figure", "measured", "floor", "margin", "used up"),
+    *("band", "channel", "second", "recording", "patient"),
+)
+CLOSEST, BLOCKS, KEEP = 6, 10, "\N{NO-BREAK SPACE}"
+"""Figures in the list of bars, the worst of each name; blocks of a full bar; a space that ends no line."""
 
 WHOLE = ("budget", "decision", "comparison")
 """Kinds of floors that are asked for once, over all recordings."""
@@ -26,9 +36,8 @@ def shown(artifact: Path) -> dict[str, Any]:
     rows = verdict["details"].pop("worst", [])
     page: dict[str, Any] = {"verdict": dg.MetadataValue.json(verdict)}
     if rows:
-        columns = [dg.TableColumn(name, "string") for name in COLUMNS]
-        records = [dg.TableRecord(_record(row)) for row in rows[:SHOWN]]
-        page["worst"] = dg.MetadataValue.table(records, schema=dg.TableSchema(columns))
+        page["floors"] = dg.MetadataValue.md(_bars(verdict["passed"], rows))
+        page["worst"] = worst_table(rows, SHOWN)
     if judged := [row for row in verdict["criteria"] if row["kind"] in WHOLE]:
         page["judged"] = dg.MetadataValue.table([dg.TableRecord(_criterion(row)) for row in judged])
     if (artifact / RATE_FILE).is_file():
@@ -42,17 +51,58 @@ def shown(artifact: Path) -> dict[str, Any]:
     return page
 
 
+def worst_table(rows: Sequence[Mapping[str, Any]], most: int) -> dg.TableMetadataValue:
+    """Returns a table of the first parts of the recordings beside their floors."""
+    columns = [dg.TableColumn(name, "string") for name in COLUMNS]
+    return dg.MetadataValue.table(
+        [dg.TableRecord(_record(row)) for row in rows[:most]], schema=dg.TableSchema(columns)
+    )
+
+
+def _bars(passed: bool, rows: Iterable[Mapping[str, Any]]) -> str:
+    """Returns the figures that are closest to their floors, and what a pass does not say of them."""
+    worst: dict[str, Mapping[str, Any]] = {}
+    for row in rows:
+        worst.setdefault(row["figure"].removeprefix("channel_"), row)
+    items = [
+        f"- `{_bar(row['margin'])}` {name} {_number(row['measured'], 3)} ({row['op']} {row['floor']:g})"
+        for name, row in [*worst.items()][:CLOSEST]
+    ]
+    lost = {name: row["measured"] for name, row in worst.items() if name.endswith("_prd") and row["measured"]}
+    band, error = max(lost.items(), key=lambda item: item[1], default=("", 0.0))
+    said = f"The worst band is {band.removesuffix('_prd')}, with a PRD of {error:.0f} %."
+    first = "**Passed**, each floor is met." if passed else "**Refused.**"
+    return "\n".join(
+        [f"{first} The closest, as shares of what a floor allows:", *items, *(["", said] if band else [])]
+    )
+
+
+def _bar(margin: float | None) -> str:
+    """Returns how much of what a floor allows is used up; all of it where nothing was measured."""
+    if margin is None:
+        return f"{'█' * BLOCKS} ?"
+    share = (100 - margin) / 100
+    full = min(BLOCKS, max(0, round(share * BLOCKS)))
+    return f"{'█' * full}{'░' * (BLOCKS - full)} {100 * share:.0f}{KEEP}%{' MISSED' if margin < 0 else ''}"
+
+
+def _band(figure: str) -> str:
+    return next((word for word in figure.split("_") if word in BANDS), "full")
+
+
 def _record(row: Mapping[str, Any]) -> dict[str, str]:
-    second = "" if row["from_s"] is None else f"{row['from_s']:g} to {row['to_s']:g}"
+    second = "" if row["from_s"] is None else f"{row['from_s']:g}{KEEP}to{KEEP}{row['to_s']:g}"
     return {
-        "patient": row["patient"],
-        "recording": row["recording"],
+        "figure": row["figure"],
+        "measured": _number(row["measured"], 4),
+        "floor": f"{row['op']}{KEEP}{row['floor']:g}",
+        "margin": "-" if row["margin"] is None else f"{row['margin']:.1f}{KEEP}%",
+        "used up": _bar(row["margin"]),
+        "band": _band(row["figure"]),
         "channel": row["channel"] or "all",
         "second": second or "all",
-        "figure": row["figure"],
-        "floor": f"{row['op']} {row['floor']:g}",
-        "measured": _number(row["measured"]),
-        "margin": "-" if row["margin"] is None else f"{row['margin']:.1f} %",
+        "recording": row["recording"],
+        "patient": row["patient"],
     }
 
 
@@ -80,5 +130,5 @@ def _comparison(ours: Mapping[str, float | None], incumbent: Mapping[str, Any]) 
     return "\n".join(lines)
 
 
-def _number(value: float | None) -> str:
-    return "not measured" if value is None else f"{value:.5g}"
+def _number(value: float | None, digits: int = 5) -> str:
+    return "not measured" if value is None else f"{value:.{digits}g}"

@@ -6,7 +6,9 @@ from typing import Any
 import dagster as dg
 
 from blut_assets.artifacts import Artifact
+from blut_assets.pages.headline import facts_shown
 from blut_assets.retrying import gate_check
+from blut_assets.stages.spec import spec_of
 from blut_resources.instance.instance import store_of
 from blut_resources.registry.verdicts import VERDICT_FILE, Verdict, parse_verdict
 from cookbooks.lamquant.artifacts.firmware import DeviceVerdict
@@ -17,6 +19,7 @@ from cookbooks.lamquant.artifacts.verdicts import (
     PipelineVerdict,
     SnnVerdict,
 )
+from cookbooks.lamquant.gate.page import worst_table
 from cookbooks.lamquant.verdicts.decoder import decoder_verdict
 from cookbooks.lamquant.verdicts.device import device_verdict
 from cookbooks.lamquant.verdicts.joint import pccp_verdict
@@ -24,6 +27,8 @@ from cookbooks.lamquant.verdicts.oracle import oracle_verdict
 from cookbooks.lamquant.verdicts.pipeline import pipeline_verdict
 from cookbooks.lamquant.verdicts.snn import snn_verdict
 
+SHOWN = 12
+"""Rows of the table of a check; the verdict's page has more."""
 REMEDY = "docs/gates.md says which argument moves which figure, and how to write floors of your own"
 MEETS = "The candidate meets every floor of the registry."
 
@@ -45,11 +50,18 @@ def gate_of(
         return dg.AssetCheckResult(
             passed=verdict.passed,
             description=_refusal(verdict) or f"every floor met; {praise(judged)}",
-            metadata={k: v for k, v in judged.facts().items() if v is not None},
+            metadata=_shown(judged, asset, verdict),
         )
 
     gate.__annotations__["judged"] = judgement  # by this the input is read
     return gate_check(asset=asset, name=name, description=MEETS)(gate)
+
+
+def _shown(judged: Artifact, asset: dg.AssetsDefinition, verdict: Verdict) -> dict[str, Any]:
+    """Returns the metadata of a check; Dagster shows it in the order of the alphabet."""
+    spec, rows = spec_of(asset), verdict.details.get("worst", [])
+    table = {"beside_the_floors": worst_table(rows, SHOWN)} if rows else {}
+    return {**table, **facts_shown(judged, spec.headline if spec else ())}
 
 
 def _refusal(verdict: Verdict) -> str:

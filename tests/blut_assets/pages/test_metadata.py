@@ -35,7 +35,7 @@ def test_a_stranger_can_read_every_asset_and_every_field(spec: Any) -> None:
     assert shown.owners and shown.kinds
     assert str(shown.group_name).startswith(f"{spec.key.path[0]}_"), "a chain of its own"
     assert shown.description and spec.output.kind in shown.description
-    schema = shown.metadata["dagster/column_schema"]
+    schema = shown.metadata["fields"]
     undocumented = [column.name for column in schema.columns if not column.description]
     assert not undocumented, f"{spec.output.__name__}: document {undocumented} under Attributes"
 
