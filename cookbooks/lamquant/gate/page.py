@@ -65,15 +65,15 @@ def _bars(passed: bool, rows: Iterable[Mapping[str, Any]]) -> str:
     for row in rows:
         worst.setdefault(row["figure"].removeprefix("channel_"), row)
     items = [
-        f"- `{_bar(row['margin'])}` {name} {_number(row['measured'], 3)} ({row['op']} {row['floor']:g})"
+        f"- {_bar(row['margin'])}  \n  {name} {_number(row['measured'], 3)} ({row['op']} {row['floor']:g})"
         for name, row in [*worst.items()][:CLOSEST]
     ]
     lost = {name: row["measured"] for name, row in worst.items() if name.endswith("_prd") and row["measured"]}
     band, error = max(lost.items(), key=lambda item: item[1], default=("", 0.0))
-    said = f"The worst band is {band.removesuffix('_prd')}, with a PRD of {error:.0f} %."
-    first = "**Passed**, each floor is met." if passed else "**Refused.**"
+    said = f"Worst band: {band.removesuffix('_prd')}, PRD {error:.0f} %."
+    first = "**Passed.**" if passed else "**Refused.**"
     return "\n".join(
-        [f"{first} The closest, as shares of what a floor allows:", *items, *(["", said] if band else [])]
+        [f"{first} Used of what floors allow:", *items, *(["", said] if band else [])]
     )
 
 
@@ -83,7 +83,7 @@ def _bar(margin: float | None) -> str:
         return f"{'█' * BLOCKS} ?"
     share = (100 - margin) / 100
     full = min(BLOCKS, max(0, round(share * BLOCKS)))
-    return f"{'█' * full}{'░' * (BLOCKS - full)} {100 * share:.0f}{KEEP}%{' MISSED' if margin < 0 else ''}"
+    return f"{'█' * full}{'░' * (BLOCKS - full)}{KEEP}{100 * share:.0f}{KEEP}%{' MISSED' if margin < 0 else ''}"
 
 
 def _band(figure: str) -> str:

@@ -94,6 +94,12 @@ def test_the_page_shows_floors_measurements_and_margins_worst_first_and_the_comp
     assert margins == sorted(margins) and len({row["channel"] for row in rows}) == 4
     worst = rows[0]
     assert worst["patient"] == "SYNTHETIC-s003" and str(worst["floor"])[:2] in ("<=", ">=")
+    assert [*worst][:5] == ["figure", "measured", "floor", "margin", "used up"], "a narrow page cuts the rest off"
+    used = [int(str(row["used up"]).split()[1]) for row in rows]
+    assert used == sorted(used, reverse=True) and used[0] == round(100 - margins[0])
+    said = page["floors"].md_str
+    assert len(said) < 1000 and said.startswith("**Passed.**" if verdict.passed else "**Refused.**")
+    assert f"{worst['figure']}".removeprefix("channel_") in said.splitlines()[2] and "Worst band: " in said
     assert "| worst_prdn |" in page["beside"].md_str and page["tries"] == 2
 
 
