@@ -90,21 +90,16 @@ def rounded(value: Any, unit: str = "") -> str:
 def facts_shown(artifact: Artifact, names: Sequence[str]) -> dict[str, Any]:
     """Returns the facts as metadata of their own: Dagster plots those that are numbers over materializations.
 
-    A number that is no measurement, and that no headline has, is a text: a plot of what was chosen is flat.
+    Where there is a headline, a count that is not in it is a text: a plot of what was chosen is flat.
     """
-    return {
-        name: _plain(value, name in names) for name, value in artifact.facts().items() if _is_plain(value)
-    }
+    plain = {k: v for k, v in artifact.facts().items() if isinstance(v, bool | int | float | str)}
+    return {name: _shown(value, not names or name in names) for name, value in plain.items()}
 
 
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, bool | int | float | str)
-
-
-def _plain(value: Any, plotted: bool) -> Any:
+def _shown(value: bool | int | float | str, plotted: bool) -> Any:
     if isinstance(value, float):
         return float(f"{value:.{DIGITS}g}")
-    return harmless(value) if plotted or isinstance(value, bool | str) else str(value)
+    return str(value) if type(value) is int and not plotted else harmless(value)
 
 
 def in_order(metadata: Mapping[str, Any]) -> dict[str, Any]:

@@ -72,9 +72,7 @@ def _bars(passed: bool, rows: Iterable[Mapping[str, Any]]) -> str:
     band, error = max(lost.items(), key=lambda item: item[1], default=("", 0.0))
     said = f"Worst band: {band.removesuffix('_prd')}, PRD {error:.0f} %."
     first = "**Passed.**" if passed else "**Refused.**"
-    return "\n".join(
-        [f"{first} Used of what floors allow:", *items, *(["", said] if band else [])]
-    )
+    return "\n".join([f"{first} Used of what floors allow:", *items, *(["", said] if band else [])])
 
 
 def _bar(margin: float | None) -> str:
@@ -83,7 +81,9 @@ def _bar(margin: float | None) -> str:
         return f"{'█' * BLOCKS} ?"
     share = (100 - margin) / 100
     full = min(BLOCKS, max(0, round(share * BLOCKS)))
-    return f"{'█' * full}{'░' * (BLOCKS - full)}{KEEP}{100 * share:.0f}{KEEP}%{' MISSED' if margin < 0 else ''}"
+    return (
+        f"{'█' * full}{'░' * (BLOCKS - full)}{KEEP}{100 * share:.0f}{KEEP}%{' MISSED' if margin < 0 else ''}"
+    )
 
 
 def _band(figure: str) -> str:

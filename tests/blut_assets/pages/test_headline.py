@@ -93,7 +93,7 @@ def test_a_headline_has_units_and_says_what_was_measured_on_what() -> None:
     chosen = ["error", "n_held_out", "n_bytes", "found", "missing"]
     text = text_of(headline(Measured(), chosen)["headline"].value)
     lines = [line.strip() for line in text.splitlines()]
-    assert lines[0] == "- error: **14.5 %**" and "of the recordings that were held out" in lines[1]
+    assert lines[0] == "- error: **14.5 %**" and "of the recordings that were held" in lines[1]
     for told in ("**12,345**", "**2.9 MiB**", "**yes**", "**not measured**"):
         assert told in text
     assert len(headline(Measured(preset="*" * 9999), ["preset"] * 40)["headline"].value) <= INLINE
@@ -103,6 +103,7 @@ def test_only_what_can_move_is_a_number() -> None:
     shown = facts_shown(Measured(), ["n_held_out"])
     assert shown["error"] == 14.5391 and shown["n_held_out"] == 12345, "the headline, and what was measured"
     assert shown["layers"] == "4" and shown["found"] is True and shown["preset"] == "fast"
+    assert facts_shown(Measured(), [])["layers"] == 4, "where nothing is chosen"
 
 
 def test_a_curve_in_place_has_its_range_its_seams_and_the_kept_epoch() -> None:

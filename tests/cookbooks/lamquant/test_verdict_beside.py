@@ -94,7 +94,9 @@ def test_the_page_shows_floors_measurements_and_margins_worst_first_and_the_comp
     assert margins == sorted(margins) and len({row["channel"] for row in rows}) == 4
     worst = rows[0]
     assert worst["patient"] == "SYNTHETIC-s003" and str(worst["floor"])[:2] in ("<=", ">=")
-    assert [*worst][:5] == ["figure", "measured", "floor", "margin", "used up"], "a narrow page cuts the rest off"
+    assert [*worst][:5] == ["figure", "measured", "floor", "margin", "used up"], (
+        "a narrow page cuts the rest off"
+    )
     used = [int(str(row["used up"]).split()[1]) for row in rows]
     assert used == sorted(used, reverse=True) and used[0] == round(100 - margins[0])
     said = page["floors"].md_str
