@@ -44,6 +44,7 @@ SUBJECTS: Mapping[str, str] = {
     "blut_assets/cli/test_completion.py": "blut_assets/cli/shell/completion.py",
     "blut_resources/remote/test_commands.py": "blut_assets/cli/commands/cache_remote.py",
     "blut_resources/store/test_notes.py": "blut_resources/store/results.py",
+    "blut_assets/pages/test_in_browser.py": "blut_assets/pages/headline.py",
     "blut_assets/recipes/test_fixed.py": "blut_assets/recipes/recipe.py",
     "blut_assets/recipes/test_like.py": "blut_assets/recipes/args.py",
     "blut_assets/layers/test_same.py": "blut_assets/layers/stack.py",
