@@ -240,7 +240,7 @@ def _operations(
         *(reaper, housekeeping, retraining_sensor(recipes, jobs)),
         alerts_sensor(alert_scope(found, boards)),
         *([corpus_watch_sensor(assets)] if assets else []),
-        *([leaderboard_sensor()] if boards else []),
+        *([leaderboard_sensor(found.cookbooks)] if boards else []),
     ]
 
 

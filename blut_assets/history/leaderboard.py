@@ -1,9 +1,11 @@
 """Ranks the runs of each recipe by one metric, with the args in which they differ.
 
 It reads the event log and writes nothing but its own materialization. It is not a part of the recipe's job,
-which it would slow down; its automation condition runs it when the asset with the metric has been made again.
+which it would slow down, and no run of its own, of which a list of runs would be full: a sensor says it when
+the asset with the metric has been made again.
 """
 
+import contextlib
 import hashlib
 import itertools
 import json
@@ -16,7 +18,6 @@ from typing import Any
 
 import dagster as dg
 
-from blut_assets.automation import idle, on_new_version
 from blut_assets.deployment import deployed
 from blut_assets.recipes import Cookbook, Metric, Recipe
 from blut_assets.recipes.args import args_of
@@ -24,10 +25,11 @@ from blut_assets.recipes.recipe import RECIPE_TAG
 from blut_assets.stages import reuse
 from blut_assets.stages.spec import COMMON, StageSpec, spec_of
 from blut_resources.alive import hold_run
+from blut_resources.dagster_private.names import DATA_VERSION_TAG
 from blut_resources.instance.instance import store_of
 from blut_resources.text import markdown
 
-TAG = "blut/leaderboard"
+NAME = "blut_leaderboards"
 LOOK_BACK = 2000
 """Materializations of the asset, newest first, that are looked at."""
 SHOWN = 50
@@ -127,15 +129,33 @@ def _spec(metric: Metric) -> StageSpec:
     return spec
 
 
-def _condition(*, complete: bool) -> dg.AutomationCondition[Any]:
-    """Asks for a leaderboard after every new result; and once, where results are older than leaderboards.
+def board(instance: dg.DagsterInstance, recipe: Recipe, metric: Metric) -> tuple[str, dict[str, Any]]:
+    """Returns the leaderboard of a recipe as markdown, and all that is shown of it as metadata."""
+    found, asset = results(instance, recipe, metric), metric.asset.key.path[-1]
+    text = table(found, metric) if found else f"No run of {recipe.name} has made {asset} yet."
+    shown: dict[str, Any] = {"leaderboard": dg.MetadataValue.md(text), "n_results": len(found)}
+    if found and not found[0].rank(metric)[0]:
+        best = dg.MetadataValue.dagster_run(found[0].run_id)
+        shown |= {f"best_{metric.fact}": found[0].facts[metric.fact], "best_run": best}
+    if metric.shows:
+        shown |= metric.shows(store_of(instance), [result.facts for result in found[:SHOWN]])
+    return text, shown
 
-    Args:
-        complete: whether every partition must have a result first.
-    """
-    first = dg.AutomationCondition.initial_evaluation() & dg.AutomationCondition.missing()
-    either = (first & idle(complete=complete)) | on_new_version(complete=complete)
-    return either.with_label("after a new result")
+
+def _version(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def say_again(instance: dg.DagsterInstance, key: dg.AssetKey, recipe: Recipe, metric: Metric) -> bool:
+    """Show a leaderboard as it stands, without a run; says whether it is another than was shown last."""
+    text, shown = board(instance, recipe, metric)
+    last = instance.get_latest_materialization_event(key)
+    event = last.asset_materialization if last else None
+    if event and (event.tags or {}).get(DATA_VERSION_TAG) == _version(text):
+        return False
+    tags = {DATA_VERSION_TAG: _version(text)}
+    instance.report_runless_asset_event(dg.AssetMaterialization(key, metadata=shown, tags=tags))
+    return True
 
 
 @cache
@@ -155,28 +175,16 @@ def leaderboard_asset(cookbook: str, recipe: Recipe, metric: Metric) -> dg.Asset
         key=[cookbook, f"{recipe.name}_leaderboard"],
         deps=[metric.asset.key],
         group_name=f"{cookbook}_results",
-        tags={TAG: ""},
         kinds={"markdown"},
         owners=[f"team:{cookbook}"],
         description=f"The runs of `{recipe.name}` by `{metric.fact}`, {metric.best} first, with the args in"
         f" which they differ.{ranked} It updates itself and computes nothing.",
         metadata={"recipe": recipe.name, "metric": metric.fact, "best": metric.best},
-        automation_condition=_condition(complete=spec.partitions is None),
     )
     def leaderboard(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-        with hold_run(context):
-            found = results(context.instance, recipe, metric)
-        text = table(found, metric) if found else f"No run of {recipe.name} has made {spec.key.path[-1]} yet."
-        shown: dict[str, Any] = {"leaderboard": dg.MetadataValue.md(text), "n_results": len(found)}
-        if found and not found[0].rank(metric)[0]:
-            best = dg.MetadataValue.dagster_run(found[0].run_id)
-            shown |= {f"best_{metric.fact}": found[0].facts[metric.fact], "best_run": best}
-        if metric.shows:
-            with deployed(context):
-                store = store_of(context.instance)
-                shown |= metric.shows(store, [result.facts for result in found[:SHOWN]])
-        version = dg.DataVersion(hashlib.sha256(text.encode()).hexdigest())
-        return dg.MaterializeResult(metadata=shown, data_version=version)
+        with hold_run(context), deployed(context):
+            text, shown = board(context.instance, recipe, metric)
+        return dg.MaterializeResult(metadata=shown, data_version=dg.DataVersion(_version(text)))
 
     return leaderboard
 
@@ -191,12 +199,40 @@ def leaderboards(cookbooks: Sequence[Cookbook]) -> list[dg.AssetsDefinition]:
     ]
 
 
-def leaderboard_sensor() -> dg.AutomationConditionSensorDefinition:
-    """Returns what evaluates the conditions of the leaderboards, and of nothing else."""
-    return dg.AutomationConditionSensorDefinition(
-        "blut_leaderboards",
-        target=dg.AssetSelection.tag(TAG, ""),
+def leaderboard_sensor(cookbooks: Sequence[Cookbook]) -> dg.SensorDefinition:
+    """Returns what shows the leaderboards of recipes anew, each after a new result."""
+    ranked = {
+        leaderboard_asset(cookbook.name, recipe, recipe.metric).key: (recipe, recipe.metric)
+        for cookbook in cookbooks
+        for recipe in cookbook.recipes
+        if recipe.metric is not None
+    }
+
+    @dg.sensor(
+        name=NAME,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        run_tags={"blut/automation": "leaderboard"},
-        description="Updates a leaderboard when its recipe has a new result. It starts no training.",
+        description="Updates a leaderboard when its recipe has a new result. It starts no run.",
     )
+    def leaderboards_follow(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        before, said = _seen(context.cursor), list[str]()
+        now: dict[str, int] = {}
+        for key, (recipe, metric) in ranked.items():
+            record = next(reuse.materializations(context.instance, metric.asset.key, first=1), None)
+            name = key.to_user_string()
+            if record is None:
+                continue
+            now[name] = record.storage_id
+            if before.get(name) != record.storage_id and say_again(context.instance, key, recipe, metric):
+                said.append(name)
+        words = f"updated: {', '.join(said)}" if said else "no recipe has a new result"
+        return dg.SensorResult(skip_reason=words, cursor=json.dumps(now))
+
+    return leaderboards_follow
+
+
+def _seen(cursor: str | None) -> dict[str, int]:
+    """Returns the newest result of each leaderboard at the last tick; older versions kept something else."""
+    with contextlib.suppress(ValueError):
+        found = json.loads(cursor or "{}")
+        return found if isinstance(found, dict) else {}
+    return {}

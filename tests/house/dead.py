@@ -28,7 +28,7 @@ CALLED_ELSEWHERE: Mapping[str, tuple[str, ...]] = {
     "a reference of Dagster's names them": (
         *("LockedSqliteStorage", "ReadSqliteStorage", "ReadPostgresStorage", "MirroredLogs"),
     ),
-    "any Dagster project does": ("ContainedPipesClient", "build_definitions"),
+    "any Dagster project does": ("ContainedPipesClient", "build_definitions", "on_new_version"),
     "Python calls them": ("__getattr__", "__exit__", "path_stats", "dst", "fromutc"),
     "urllib calls them": ("redirect_request", "http_open", "https_open"),
     "PyTorch calls it": ("forward",),

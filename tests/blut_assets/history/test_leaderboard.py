@@ -7,8 +7,8 @@ import dagster as dg
 import pytest
 
 from blut_assets.artifacts import Artifact
-from blut_assets.history.leaderboard import leaderboard_asset
-from blut_assets.recipes import Metric, Recipe, RecipeArgs
+from blut_assets.history.leaderboard import leaderboard_asset, leaderboard_sensor
+from blut_assets.recipes import Cookbook, Metric, Recipe, RecipeArgs
 from blut_assets.stages import Stage, StageConfig, stage_asset
 from blut_assets.stages.handles import HANDLES
 from blut_resources.instance.instance import open_instance
@@ -75,6 +75,20 @@ def board(instance: dg.DagsterInstance) -> dict[str, Any]:
     return {name: entry.value for name, entry in event.metadata.items()}
 
 
+def tick(instance: dg.DagsterInstance, cursor: str) -> str:
+    sensor: Any = leaderboard_sensor([Cookbook("toy", [score], [RECIPE])])
+    with dg.build_sensor_context(instance, cursor=cursor) as context:
+        found = sensor(context)
+    assert not found.run_requests
+    return str(found.cursor)
+
+
+def shown(instance: dg.DagsterInstance) -> list[Any]:
+    """How many results each leaderboard has that was shown, the newest first."""
+    page = instance.fetch_materializations(BOARD.key, limit=9)
+    return [one.asset_materialization.metadata["n_results"].value for one in page.records]  # type: ignore[union-attr]
+
+
 @pytest.mark.usefixtures("home")
 def test_the_best_run_is_first_and_what_does_not_count_is_last() -> None:
     with open_instance() as instance:
@@ -98,29 +112,27 @@ def test_a_metric_that_the_artifact_does_not_have_is_refused() -> None:
 
 
 @pytest.mark.usefixtures("home")
-def test_it_asks_for_an_update_after_every_new_result_and_only_then() -> None:
-    def asked() -> int:
-        nonlocal cursor
-        found = dg.evaluate_automation_conditions(DEFS, instance, cursor=cursor)
-        cursor = found.cursor
-        return found.total_requested
-
-    cursor = None
+def test_it_is_shown_anew_after_every_new_result_and_only_then() -> None:
+    cursor = ""
     with open_instance() as instance:
-        assert asked() == 0, "there is nothing to show yet"
+        cursor = tick(instance, cursor)
+        assert shown(instance) == [], "there is nothing to show yet"
         train(instance, lr=0.2)
-        assert asked() == 1
-        board(instance)
-        assert asked() == 0
+        cursor = tick(instance, cursor)
+        assert shown(instance) == [1]
+        assert tick(instance, cursor) == cursor and shown(instance) == [1]
         train(instance, lr=0.3)
-        assert asked() == 1
+        tick(instance, cursor)
+        assert shown(instance) == [2, 1]
+        assert {run.job_name for run in instance.get_runs()} == {"toy_train"}, "no run of its own"
 
 
 @pytest.mark.usefixtures("home")
 def test_it_shows_results_from_before_there_was_a_leaderboard() -> None:
     with open_instance() as instance:
         train(instance, lr=0.2)
-        first = dg.evaluate_automation_conditions(DEFS, instance)
-        assert first.total_requested == 1
-        again = dg.evaluate_automation_conditions(DEFS, instance, cursor=first.cursor)
-        assert again.total_requested == 0, "also where that run fails"
+        cursor = tick(instance, "what another version of the sensor has left")
+        assert shown(instance) == [1]
+        tick(instance, cursor)
+        tick(instance, "")
+        assert shown(instance) == [1], "what is shown already is not said again"
