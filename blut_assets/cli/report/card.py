@@ -42,7 +42,30 @@ def _front(report: Report) -> dict[str, Any]:
     if not LICENCE.fullmatch(known.lower()):
         licence = {"license": "other", "license_name": known} if known else {}
     kind = {"tags": ["blut", *filter(None, [report.title if report.title != report.model else ""])]}
-    return {**licence, "model_name": report.model or report.title, **kind}
+    name, measured = report.model or report.title, [*filter(None, map(_result, report.judged))]
+    index = {"model-index": [{"name": name, "results": measured}]} if measured else {}
+    return {**licence, "model_name": name, **kind, **index}
+
+
+def _result(one: ReportedVerdict) -> dict[str, Any] | None:
+    """Returns what a verdict measured, as hubs list results; None where it has no number."""
+    verdict = one.verdict
+    found = [
+        {"type": name, "name": name, "value": value}
+        for name, value in verdict.measurements.items()
+        if value is not None
+    ]
+    if not found:
+        return None
+    of = (
+        f"sealed test set {verdict.sealed[:SHORT]}"
+        if verdict.sealed
+        else f"data of verdict {one.digest[:SHORT]}"
+    )
+    dataset = {"name": f"{of}{', made up' if verdict.synthetic else ''}", "type": "other"}
+    revision = {"revision": verdict.sealed} if verdict.sealed else {}
+    task = {"type": "other", "name": verdict.model}
+    return {"task": task, "dataset": {**dataset, **revision}, "metrics": found}
 
 
 def _about(report: Report) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import yaml
+from huggingface_hub import ModelCardData
 from markdown_it import MarkdownIt
 from typer.testing import CliRunner, Result
 
@@ -23,6 +24,12 @@ from tests.blut_resources.registry.test_versions import Bench
 from tests.e2e.scene import Scene, until
 from tests.lacking import NOT_TESTED
 
+SEALED = "5ea1ed" * 10
+RESULT = {
+    "task": {"type": "other", "name": "mine"},
+    "dataset": {"name": "sealed test set 5ea1ed5ea1ed", "type": "other", "revision": SEALED},
+    "metrics": [{"type": "kl", "name": "kl", "value": 0.05}],
+}
 HOSTILE = "<script>alert(1)</script>"
 Blut = Callable[..., Result]
 
@@ -218,7 +225,7 @@ def test_a_model_card_is_markdown_with_the_front_matter_of_a_hub(
 ) -> None:
     with open_instance() as instance:
         bench = Bench(tmp_path, store_of(instance))
-        judged = bench.register("good")
+        judged = bench.register("good", sealed=SEALED)
         told_of = judged.model_dump(include={"inputs", "verdict", "passed", "figures"})
         about = {"candidate": scene.versions()["trained"], "floors": judged.floors, "run": runs(blut)[0]}
         bench.registry.register("carded", **about, **told_of, license="Apache-2.0")
@@ -229,7 +236,12 @@ def test_a_model_card_is_markdown_with_the_front_matter_of_a_hub(
         "license": "apache-2.0",
         "model_name": "carded@1",
         "tags": ["blut", "contained"],
+        "model-index": [{"name": "carded@1", "results": [RESULT]}],
     }
+    read, *more = ModelCardData(**yaml.safe_load(front)).eval_results or []
+    assert not more and (read.task_name, read.metric_type, read.metric_value) == ("mine", "kl", 0.05), (
+        "by the hub's reader"
+    )
     shown = Page(MarkdownIt("commonmark").enable("table").render(body))
     assert shown.tells("carded@1", "made by", "contained", "How it was judged", "Passed", "kl", "met")
     assert shown.tells("What it was trained on", "contained/raw", "contained/trained", "3", "loss")
