@@ -15,12 +15,15 @@ from cookbooks.lamquant.codec.validation import mean_figures
 from cookbooks.lamquant.gate.metrics import band_pass, measure
 from cookbooks.lamquant.signal.bands import BANDS, GATED
 
+LOST = 50.0
+"""Percent of error from which a band is called lost, whatever a gate says of the whole."""
+
 
 @dataclass(frozen=True)
 class ValScore:
     """Holds means over the validation recordings, measured on decoded bytes as the verdict's are.
 
-    ``original`` and ``decoded`` [T] in uV are the example to draw.
+    ``original`` and ``decoded`` [T] in uV are the example to draw, ``where`` says whose it is and when.
     """
 
     prdn: float
@@ -29,6 +32,7 @@ class ValScore:
     original: NDArray[np.float64]
     decoded: NDArray[np.float64]
     rate_hz: float
+    where: str
 
 
 def score_validation(coder: RecordingCoder, corpus: WindowCorpus, seconds: float) -> ValScore:
@@ -51,7 +55,9 @@ def score_validation(coder: RecordingCoder, corpus: WindowCorpus, seconds: float
             channel = int(np.argmax(stream.rms > 0))
             centre, half = length // 2, round(2 * stream.rate_hz)
             middle = slice(max(0, centre - half), centre + half)
-            example = signal[channel, middle], back[channel, middle], stream.rate_hz
+            first, last = (sample / stream.rate_hz for sample in (middle.start, min(middle.stop, length)))
+            where = f"validation recording {stream.stem}, channel {channel + 1}, second {first:g} to {last:g}"
+            example = signal[channel, middle], back[channel, middle], stream.rate_hz, where
     assert example is not None
     prdn, r = mean_figures(pairs)
     if math.isnan(prdn):
@@ -84,11 +90,14 @@ def draw_preview(score: ValScore) -> bytes:
         axis.plot(time, original, color="0.55", linewidth=1.6, label="original")
         axis.plot(time, decoded, color="tab:red", linewidth=0.8, label="decoded")
         told = "cannot be measured" if percent is None or r is None else f"{percent:.1f} %, R {r:.3f}"
-        axis.set_title(f"{label} {told}", **title)
+        lost = percent is not None and percent > LOST
+        said = f"{label} {told}{': more than half of this band is lost' if lost else ''}"
+        axis.set_title(said, color="tab:red" if lost else "black", **title)
         axis.set_ylabel("µV", fontsize=8)
         axis.tick_params(labelsize=8)
     axes[0].legend(fontsize=8, loc="upper right")
     axes[-1].set_xlabel("seconds", fontsize=8)
+    figure.suptitle(score.where, fontsize=9)
     out = io.BytesIO()
     figure.savefig(out, format="png", metadata={"Software": None})
     return out.getvalue()
