@@ -79,7 +79,9 @@ def _conversation(row: Row, several: bool) -> Conversation:
 def _turns(found: Any, where: str, outer: Mapping[str, Any]) -> list[Turn]:
     """Returns messages with their times; roles are judged later, with the dataset's own spellings."""
     messages = Normaliser(roles=_any_role(found)).messages(found, where)
-    return [_turn({**outer, **said}, message) for said, message in zip(found, messages, strict=True)]
+    times = {key: outer[key] for key in TIMES if outer.get(key) is not None}
+    told = [{**times, **{key: held for key, held in said.items() if held is not None}} for said in found]
+    return [_turn(said, message) for said, message in zip(told, messages, strict=True)]
 
 
 def _turn(said: Mapping[str, Any], message: Message) -> Turn:

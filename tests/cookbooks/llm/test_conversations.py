@@ -276,13 +276,14 @@ def test_a_directory_of_logs_one_conversation_a_line_or_a_file(tmp_path: Path) -
     hello = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
     write_rows(tmp_path / "logs" / "a.jsonl", [{"id": "x", "messages": hello}, {"messages": hello}])
     write_rows(tmp_path / "logs" / "b.jsonl", hello)
-    spoken = [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]
+    spoken = [{"from": "human", "value": "q", "ts": None}, {"from": "gpt", "value": "a"}]
     write_rows(tmp_path / "logs" / "c.jsonl", [{"conversations": spoken, "timestamp": "2026-05-01"}])
     rows, dropped = taken(tmp_path / "logs", tmp_path / "out")
     assert list(said(rows)) == ["x", "a.jsonl:2", "c.jsonl:1", "b.jsonl"]
     assert dropped.n_kept == 4 and rows[2]["messages"][0] == {"role": "user", "content": "q"}
     with pytest.raises(DataError, match=r"a\.jsonl:1: has no timestamp, so `since` cannot be told"):
         taken(tmp_path / "logs", tmp_path / "out", Filters(0.0))
+    assert taken(tmp_path / "logs" / "c.jsonl", tmp_path / "out", Filters(0.0))[1].n_kept == 1
 
 
 def test_logs_are_read_as_examples_are(tmp_path: Path) -> None:
