@@ -90,10 +90,14 @@ def rounded(value: Any, unit: str = "") -> str:
 def facts_shown(artifact: Artifact, names: Sequence[str]) -> dict[str, Any]:
     """Returns the facts as metadata of their own: Dagster plots those that are numbers over materializations.
 
-    Where there is a headline, a count that is not in it is a text: a plot of what was chosen is flat.
+    Where there is a headline, an integer that is not in it and counts nothing (``n_``) is a text: a plot of
+    what was chosen is flat.
     """
     plain = {k: v for k, v in artifact.facts().items() if isinstance(v, bool | int | float | str)}
-    return {name: _shown(value, not names or name in names) for name, value in plain.items()}
+    return {
+        name: _shown(value, not names or name in names or name.startswith("n_"))
+        for name, value in plain.items()
+    }
 
 
 def _shown(value: bool | int | float | str, plotted: bool) -> Any:

@@ -103,6 +103,7 @@ def test_only_what_can_move_is_a_number() -> None:
     shown = facts_shown(Measured(), ["n_held_out"])
     assert shown["error"] == 14.5391 and shown["n_held_out"] == 12345, "the headline, and what was measured"
     assert shown["layers"] == "4" and shown["found"] is True and shown["preset"] == "fast"
+    assert facts_shown(Measured(), ["error"])["n_held_out"] == 12345, "a count"
     assert facts_shown(Measured(), [])["layers"] == 4, "where nothing is chosen"
 
 
