@@ -200,7 +200,8 @@ def test_a_model_is_known_by_its_files_wherever_they_are(
     instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
     facts = metadata(run(instance, [base_model]))["base_model"]
-    assert (facts["architecture"], facts["vocab"], facts["dtype"]) == ("LlamaForCausalLM", "49152", "bfloat16")
+    named = (facts["architecture"], facts["vocab"], facts["dtype"])
+    assert named == ("LlamaForCausalLM", "49152", "bfloat16")
     assert facts["license"] == "apache-2.0" and facts["n_params"] > 28_000_000
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
