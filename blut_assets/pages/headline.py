@@ -23,7 +23,7 @@ FIRST = 4
 """Facts that are shown where an asset names none."""
 DIGITS = 6
 """Of a number that is plotted; the JSON of the artifact has all of them."""
-WIDTH, WORD = 32, 40
+WIDTH, WORD = 30, 40
 """Characters of a line beside the other columns of the page, and of a value."""
 UNITS = {"%": "%", "decibels": "dB", "seconds": "s", "bytes": "bytes"}
 """Units by the word that the documentation of a field begins with."""

@@ -9,7 +9,7 @@ from blut_assets.pages.headline import INLINE
 from blut_resources.runs.metrics import INDEX, RESUMED_FROM
 from blut_resources.text import html, one_line
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 280, 110, 52, 272, 20, 88
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 256, 110, 52, 246, 20, 88
 MOST = 2
 """Curves of one training that are shown in place."""
 Point = tuple[float, float]

@@ -43,7 +43,17 @@ class TrainingConfig(RankedConfig):
     STATES: ClassVar[str] = "checkpoint-*"
     HOW: ClassVar[frozenset[str]] = frozenset({"resume", "save_steps", "prompts"})
     COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset(
-        {"resume", "seed", "lr", "schedule", "warmup_ratio", "weight_decay", "alpha", "max_grad_norm"}
+        {
+            "resume",
+            "seed",
+            "lr",
+            "schedule",
+            "warmup_ratio",
+            "weight_decay",
+            "alpha",
+            "rslora",
+            "max_grad_norm",
+        }
     )
     DURATION: ClassVar[frozenset[str]] = frozenset({"epochs", "max_steps", "save_steps", "eval_steps"})
 
@@ -59,6 +69,12 @@ class TrainingConfig(RankedConfig):
     rank: int = Field(16, ge=1, le=256, description="of the adapter (LoRA); `ranks` are processes")
     alpha: int = Field(32, ge=1, le=1024, description="scale of the adapter, over its rank")
     dropout: float = Field(0.05, ge=0, lt=1, description="of the adapter's inputs")
+    rslora: bool = Field(False, description="scale the adapter over the square root of its rank (rsLoRA)")
+    dora: bool = Field(False, description="train the length of each weight vector apart (DoRA); slower")
+    target_modules: list[str] = Field(
+        default_factory=list,
+        description="linear layers with an adapter, such as [q_proj, v_proj]; all but the output if empty",
+    )
     schedule: Schedule = Field("linear", description="of the learning rate, after the warm-up")
     warmup_ratio: float = Field(0.0, ge=0, lt=1, description="share of the steps")
     weight_decay: float = Field(0.0, ge=0, le=1)
@@ -149,6 +165,9 @@ def refuse_senseless(config: TrainingConfig) -> None:
     Raises:
         ValueError: naming the field, its value and the remedy.
     """
+    chosen = {"rslora": config.rslora, "dora": config.dora, "target_modules": config.target_modules}
+    if config.method == "full" and (given := [name for name, value in chosen.items() if value]):
+        raise ValueError(f"{given[0]} = {chosen[given[0]]!r} is of an adapter, and method = 'full' has none")
     if not isinstance(config, DpoCheckpointConfig):
         return
     if config.loss in NEEDS_SMOOTHING and not config.label_smoothing:

@@ -80,7 +80,7 @@ class Job(Generic[S]):
     def __post_init__(self) -> None:
         self.settings: S = read_config(self.session, self.shape)
         self.inputs: TrainingInputs = read_inputs(self.session, TrainingInputs)
-        refuse_unready(self.settings.method, self.base)
+        refuse_unready(self.settings, self.base)
         self.placement: Placement = place(self.settings, supports_sdpa(self.base))
         seed_everything(self.settings.seed)
         say(self.placement.describe())

@@ -132,7 +132,10 @@ def estimate(
     }
     optimizer, gradients = {"optimizer": 8 * trained}, {"gradients": 4 * trained}
     between = gradients if settings.grad_accum > 1 else {}
+    whole = max((out * into for out, into in shapes.linear), default=0)
     work = {
+        # of one layer at a time: its weights with the adapter's in them, by whose length DoRA divides
+        "merged layer": 12 * whole if settings.dora else 0,
         "activations": int(_activations(shapes, settings, load, width, attention)),
         "vocabulary": _vocabulary(shapes, load, full),
     }
@@ -156,6 +159,9 @@ def _activations(shapes: Shapes, settings: TrainingSettings, load: Load, width: 
         copies = 1 if settings.dropout else 0
         adapters = sum(copies * into + settings.rank for _, into in shapes.linear)
         per_token += adapters * (4 if width == 4 else 3)
+    if settings.dora:
+        # beside what a layer gives, its part before and after it is scaled
+        per_token += 2 * sum(out for out, _ in shapes.linear) * 4
     squares = 3 * width * shapes.heads * load.length**2 * load.sequences if attention == "eager" else 0
     if settings.gradient_checkpointing:
         kept = shapes.layers * shapes.hidden * width * load.tokens

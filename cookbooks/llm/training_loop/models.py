@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from blut_resources.payload_kit.refuse import Refused
 from cookbooks.llm.chat import template
+from cookbooks.llm.models.directory import tensor_shapes
 from cookbooks.llm.training_loop.device import BYTES, Placement
 from cookbooks.llm.training_loop.loading import load_whole, model_class
 from cookbooks.llm.training_loop.memory import Shapes
@@ -20,13 +21,14 @@ NF4_BYTES = 0.56
 """Bytes a parameter takes in NF4 with doubly quantised scales."""
 
 
-def refuse_unready(method: str, base: Path) -> None:
+def refuse_unready(settings: TrainingSettings, base: Path) -> None:
     """Refuse what can be known to fail without loading anything.
 
     Raises:
-        Refused: the method needs a library that is not there, or the base is not a whole model.
+        Refused: the method needs a library that is not there, the base is not a whole model, or has no layer
+            of a name that is to get an adapter.
     """
-    if method == "qlora" and importlib.util.find_spec("bitsandbytes") is None:
+    if settings.method == "qlora" and importlib.util.find_spec("bitsandbytes") is None:
         raise Refused(
             "method='qlora': the package bitsandbytes is not installed; run `pip install bitsandbytes`,"
             " or use method lora"
@@ -36,6 +38,13 @@ def refuse_unready(method: str, base: Path) -> None:
             "base_model: this directory is an adapter, not a model: training starts from whole weights,"
             " so merge the adapter into its base first"
         )
+    shapes = tensor_shapes(base)
+    layers = {name.split(".")[-2] for name, (_, shape) in shapes.items() if len(shape) == 2 and "." in name}
+    for module in settings.target_modules:
+        if module.rpartition(".")[2] not in layers:
+            raise Refused(
+                f"target_modules: {module!r} is no layer of this model; there are {', '.join(sorted(layers))}"
+            )
 
 
 def load_tokenizer(base: Path) -> "Tokenizer":
@@ -110,7 +119,11 @@ def weights_bytes(shapes: Shapes, method: str, placement: Placement) -> int:
 
 
 def adapter(settings: TrainingSettings) -> "LoraConfig | None":
-    """Returns LoRA on every linear layer but the output; None where all weights are trained."""
+    """Returns LoRA on the layers that are named, or on every linear one but the output;
+    None where all weights are trained.
+
+    rsLoRA is of https://arxiv.org/abs/2312.03732, DoRA of https://arxiv.org/abs/2402.09353.
+    """
     from peft import LoraConfig
 
     if settings.method == "full":
@@ -119,7 +132,9 @@ def adapter(settings: TrainingSettings) -> "LoraConfig | None":
         r=settings.rank,
         lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
-        target_modules="all-linear",
+        use_rslora=settings.rslora,
+        use_dora=settings.dora,
+        target_modules=settings.target_modules or "all-linear",
         task_type="CAUSAL_LM",
     )
 

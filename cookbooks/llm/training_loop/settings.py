@@ -33,6 +33,9 @@ class TrainingSettings:
     alpha: AtLeastOne
     seed: Annotated[int, Bounds(0, below=2**32)]
     dropout: Annotated[float, Bounds(0, below=1)] = 0.0
+    rslora: bool = False
+    dora: bool = False
+    target_modules: list[str] = field(default_factory=list)
     max_steps: AtLeastOne | None = None
     schedule: str = "linear"
     warmup_ratio: Annotated[float, Bounds(0, below=1)] = 0.0

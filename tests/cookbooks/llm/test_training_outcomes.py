@@ -11,16 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file
 
 from blut_resources.payload_kit.refuse import Refused
 from blut_resources.payload_kit.session import Diverged
 from cookbooks.llm.artifacts import Checkpoint
+from cookbooks.llm.configs.training import SftCheckpointConfig, refuse_senseless
 from cookbooks.llm.payload.sft_train import sft_trainer
 from cookbooks.llm.training_loop.examples import read_examples
 from cookbooks.llm.training_loop.job import Job
 from cookbooks.llm.training_loop.memory import Load, Shapes, estimate
 from cookbooks.llm.training_loop.models import load_model
 from cookbooks.llm.training_loop.settings import TrainingSettings
+from tests.cookbooks.llm.gguf_support import made
 from tests.cookbooks.llm.training_support import (
     CHATML,
     CONFIG,
@@ -231,6 +234,38 @@ def test_an_adapter_is_no_base(inputs: dict[str, Path], tmp_path: Path) -> None:
         Training(tmp_path, "sft", {**inputs, "base_model": base}).run()
 
 
+def test_an_adapter_is_put_where_and_as_it_is_asked_for(inputs: dict[str, Path], tmp_path: Path) -> None:
+    """And merged, its model says what the adapted one says."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    base, tokens = inputs["base_model"], torch.tensor([[5, 20, 30, 40, 50]])
+    kinds: dict[str, dict[str, Any]] = {
+        "dora": {"dora": True, "target_modules": ["q_proj", "down_proj"]},
+        "rslora": {"rslora": True, "dropout": 0.0},
+    }
+    for name, options in kinds.items():
+        training = Training(tmp_path / name, "sft", inputs, max_steps=2, **options)
+        training.run()
+        adapter = training.out / "adapter"
+        held = load_file(adapter / "adapter_model.safetensors")
+        if name == "dora":
+            assert {key.split(".")[6] for key in held} == {"q_proj", "down_proj"}
+        assert any("magnitude" in key for key in held) == (name == "dora")
+        config = json.loads((adapter / "adapter_config.json").read_text())
+        assert config[f"use_{name}"] is True
+        made("weights_merge", {"name": "m"}, tmp_path / name / "m", base=base, checkpoint=training.out)
+        merged: Any = AutoModelForCausalLM.from_pretrained(tmp_path / name / "m")
+        adapted = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), adapter).eval()
+        with torch.inference_mode():
+            assert torch.allclose(merged(tokens).logits, adapted(tokens).logits, atol=1e-4)
+    with pytest.raises(Refused, match="target_modules: 'q_pro' is no layer of this model; there are down_p"):
+        Training(tmp_path / "other", "sft", inputs, target_modules=["q_pro"]).run()
+    with pytest.raises(ValueError, match=r"dora = True is of an adapter, and method = 'full' has none"):
+        refuse_senseless(SftCheckpointConfig(method="full", dora=True))
+
+
 def test_the_estimate_grows_with_what_costs_memory(inputs: dict[str, Path]) -> None:
     shapes = Shapes.of(inputs["base_model"])
     assert shapes.linear.count((128, 64)) == 4 and len(shapes.linear) == 14
@@ -242,7 +277,7 @@ def test_the_estimate_grows_with_what_costs_memory(inputs: dict[str, Path]) -> N
 
     assert peak(Load(2, 64)) > peak() and peak(Load(1, 128)) > peak()
     assert peak(method="full") > peak() and peak(rank=64) > peak() and peak(dropout=0.1) > peak()
-    assert peak(gradient_checkpointing=True) < peak()
+    assert peak(gradient_checkpointing=True) < peak() < peak(dora=True)
 
 
 def test_estimate_and_peak_are_recorded_together(lora: tuple[Training, dict[str, Any]]) -> None:
