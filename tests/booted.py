@@ -43,13 +43,17 @@ class Machine:
 
 
 def names_in(directory: Path) -> list[str]:
-    """``module::function`` of every test function, without importing anything."""
+    """``module::function`` of every test function that is not heavy, without importing anything."""
     found = []
     for module in sorted(directory.glob("test_*.py")):
         for node in ast.parse(module.read_text()).body:
-            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and not _is_heavy(node):
                 found.append(f"{module.stem}::{node.name}")
     return found
+
+
+def _is_heavy(node: ast.FunctionDef) -> bool:
+    return any("mark.heavy" in ast.unparse(one) for one in node.decorator_list)
 
 
 def boot(script: Path, inside: Path, out: Path, timeout_s: int, marked: str = "not heavy") -> Machine:
