@@ -232,14 +232,13 @@ def test_a_model_card_is_markdown_with_the_front_matter_of_a_hub(
     done = blut("report", "carded@1", "-o", tmp_path / "README.md")
     assert done.exit_code == 0, done.output
     _, front, body = (tmp_path / "README.md").read_text().split("---\n", 2)
-    assert yaml.safe_load(front) == {
-        "license": "apache-2.0",
-        "model_name": "carded@1",
-        "tags": ["blut", "contained"],
-        "model-index": [{"name": "carded@1", "results": [RESULT]}],
-    }
-    read, *more = ModelCardData(**yaml.safe_load(front)).eval_results or []
-    assert not more and (read.task_name, read.metric_type, read.metric_value) == ("mine", "kl", 0.05), (
+    told = yaml.safe_load(front)
+    (index,) = told.pop("model-index")
+    # verdicts on the same bytes follow, where other tests have made some
+    assert index["name"] == "carded@1" and index["results"][0] == RESULT
+    assert told == {"license": "apache-2.0", "model_name": "carded@1", "tags": ["blut", "contained"]}
+    read, *_ = ModelCardData(**yaml.safe_load(front)).eval_results or []
+    assert (read.task_name, read.metric_type, read.metric_value) == ("mine", "kl", 0.05), (
         "by the hub's reader"
     )
     shown = Page(MarkdownIt("commonmark").enable("table").render(body))
