@@ -93,7 +93,7 @@ def test_a_headline_has_units_and_says_what_was_measured_on_what() -> None:
     chosen = ["error", "n_held_out", "n_bytes", "found", "missing"]
     text = text_of(headline(Measured(), chosen)["headline"].value)
     lines = [line.strip() for line in text.splitlines()]
-    assert lines[0] == "- error: **14.5 %**" and "of the recordings that were held" in lines[1]
+    assert lines[0] == "- error: **14.5 %**" and "of the recordings that were" in lines[1]
     for told in ("**12,345**", "**2.9 MiB**", "**yes**", "**not measured**"):
         assert told in text
     assert len(headline(Measured(preset="*" * 9999), ["preset"] * 40)["headline"].value) <= INLINE
