@@ -74,15 +74,10 @@ def rounded(value: Any, unit: str = "") -> str:
         return "yes" if value else "no"
     if isinstance(value, int | float) and unit == "bytes":
         return size_text(round(value))
-    if isinstance(value, int | float):
-        number = (
-            f"{value:,}"
-            if isinstance(value, int)
-            else f"{value:.3g}"
-            if abs(value) < 1000
-            else f"{value:,.0f}"
-        )
-        return f"{number} {unit}".rstrip()
+    if isinstance(value, int):
+        return f"{value:,} {unit}".rstrip()
+    if isinstance(value, float):
+        return f"{value:{'.3g' if abs(value) < 1000 else ',.0f'}} {unit}".rstrip()
     text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     return text[:12] if is_digest(text) else text if len(text) <= WORD else f"{text[: WORD - 1]}…"
 

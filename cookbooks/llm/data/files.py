@@ -9,7 +9,7 @@ import io
 import json
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
@@ -50,7 +50,9 @@ def data_files(root: Path) -> list[Path]:
         return [root]
     if not root.is_dir():
         raise DataError(f"{one_line(root)}: no such file or directory")
-    found = [path for path in _shown(root) if path.name.lower().endswith(SUFFIXES) and not _is_about(path)]
+    named = [path for path in _shown(root) if path.name.lower().endswith(SUFFIXES)]
+    saved = {folder: _saved(folder) for folder in {path.parent for path in named if path.suffix == ".arrow"}}
+    found = [path for path in named if not ABOUT.search(path.name) and not _is_left_over(path, saved)]
     if not found:
         raise DataError(
             f"{one_line(root)}: holds no {', '.join((*TEXTS, *TABLES))} file, in it or below: check the path"
@@ -72,21 +74,24 @@ def _shown(root: Path) -> Iterator[Path]:
             yield path
 
 
-def _is_about(path: Path) -> bool:
-    """Says whether a file only describes data, or is what ``datasets`` left beside its own."""
-    if ABOUT.search(path.name):
-        return True
-    state = path.parent / STATE
-    if path.suffix != ".arrow" or not state.is_file():
-        return False
+def _is_left_over(path: Path, saved: Mapping[Path, Collection[str] | None]) -> bool:
+    """Says whether ``datasets`` left a file beside its own."""
+    names = saved.get(path.parent) if path.suffix == ".arrow" else None
+    return names is not None and path.name not in names
+
+
+def _saved(folder: Path) -> set[str] | None:
+    """Returns the files of a dataset that ``datasets`` saved there; None where it saved none."""
+    state = folder / STATE
+    if not state.is_file():
+        return None
     try:
         with open_regular(state) as file:
             held = json.loads(file.read())
-        return path.name not in {one["filename"] for one in held["_data_files"]}
+        return {str(one["filename"]) for one in held["_data_files"]}
     except (ValueError, LookupError, TypeError) as error:
-        raise DataError(
-            f"{one_line(state)}: is not as datasets saves it ({error}): save the dataset again"
-        ) from error
+        what = f"is not as datasets saves it ({error}): save the dataset again"
+        raise DataError(f"{one_line(state)}: {what}") from error
 
 
 def side_of(name: str) -> Side | None:

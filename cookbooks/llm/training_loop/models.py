@@ -38,6 +38,8 @@ def refuse_unready(settings: TrainingSettings, base: Path) -> None:
             "base_model: this directory is an adapter, not a model: training starts from whole weights,"
             " so merge the adapter into its base first"
         )
+    if not settings.target_modules:
+        return
     shapes = tensor_shapes(base)
     layers = {name.split(".")[-2] for name, (_, shape) in shapes.items() if len(shape) == 2 and "." in name}
     for module in settings.target_modules:
