@@ -7,16 +7,15 @@ the materialization shows this training alone, and where the result is reused a 
 import base64
 import json
 import math
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from blut_assets.pages.small_curve import small_curves
+from blut_assets.pages.small_curve import is_finite, names_of, seams_of, small_curves
 from blut_resources.files.foreign import read_regular
 from blut_resources.runs.curve import merged
-from blut_resources.runs.metrics import INDEX, RESUMED_FROM
 from blut_resources.text import html, one_line
 
 WIDTH, HEIGHT, LEFT, MARGIN, COLUMNS, MOST = 300, 170, 68, 34, 3, 12
@@ -46,16 +45,21 @@ class Curves:
                 events.throw(error)
                 raise
 
-    def shown(self, reported: Sequence[Mapping[str, Any]], kept: int | None = None) -> dict[str, Any]:
+    def shown(
+        self, reported: Sequence[Mapping[str, Any]], kept_of: Callable[[], int | None]
+    ) -> dict[str, Any]:
         """Returns the pictures as metadata; nothing where there were no epochs.
 
         Args:
             reported: what payloads have reported, earlier attempts included; it wins.
-            kept: the epoch whose state is the result, if that is known.
+            kept_of: says the epoch whose state is the result, if that is known; it reads files.
         """
         rows = merged(reported) or self.rows
+        if not rows:
+            return {}
+        kept = kept_of()
         small = {f"curve of {name}": text for name, text in small_curves(rows, kept).items()}
-        large = {"curves": f"![curves]({data_uri(draw(rows, kept))})"} if rows else {}
+        large = {"curves": f"![curves]({data_uri(draw(rows, kept))})"}
         return {name: dg.MetadataValue.md(text) for name, text in {**small, **large}.items()}
 
 
@@ -82,10 +86,10 @@ def draw(rows: Sequence[Row], kept: int | None = None) -> str:
     Args:
         kept: the epoch that is marked as the one whose state is the result.
     """
-    names = dict.fromkeys(name for row in rows for name in row if name not in (*INDEX, RESUMED_FROM))
-    seams = sorted({row[RESUMED_FROM] for row in rows if row.get(RESUMED_FROM) is not None})
+    seams = seams_of(rows)
     series = {
-        name: [(row["epoch"], row[name]) for row in rows if _is_number(row.get(name))] for name in names
+        name: [(row["epoch"], row[name]) for row in rows if is_finite(row.get(name))]
+        for name in names_of(rows)
     }
     drawn = [(name, points) for name, points in series.items() if points][:MOST]
     columns = min(COLUMNS, max(1, len(drawn)))
@@ -98,10 +102,6 @@ def draw(rows: Sequence[Row], kept: int | None = None) -> str:
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH * columns}" height="{height}"'
     style = 'font-family="sans-serif" font-size="11" fill="#333"'
     return f'{head} {style}><rect width="100%" height="100%" fill="#fff"/>{"".join(plots)}</svg>'
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _plot(name: str, points: Sequence[tuple[float, float]], seams: Sequence[float], kept: int | None) -> str:

@@ -22,17 +22,27 @@ def small_curves(rows: Sequence[Mapping[str, Any]], kept: int | None) -> dict[st
         rows: one an epoch, as flat values by name.
         kept: the epoch whose state is the result, if that is known.
     """
-    names = dict.fromkeys(name for row in rows for name in row if name not in (*INDEX, RESUMED_FROM))
-    seams = sorted({row[RESUMED_FROM] for row in rows if row.get(RESUMED_FROM) is not None})
+    seams = seams_of(rows)
     found: dict[str, str] = {}
-    for name in sorted(names, key=lambda name: "val" not in name):
-        points = [(row["epoch"], row[name]) for row in rows if _is_finite(row.get(name))]
+    for name in sorted(names_of(rows), key=lambda name: "val" not in name):
+        points = [(row["epoch"], row[name]) for row in rows if is_finite(row.get(name))]
         if len(found) < MOST and len({y for _, y in points}) > 1 and len({x for x, _ in points}) > 1:
             found[name] = _markdown(name, points, seams, kept)
     return {name: text for name, text in found.items() if text}
 
 
-def _is_finite(value: Any) -> bool:
+def names_of(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Returns the metrics of epochs, in the order in which they were first reported."""
+    return [*dict.fromkeys(name for row in rows for name in row if name not in (*INDEX, RESUMED_FROM))]
+
+
+def seams_of(rows: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Returns the epochs behind which a training was resumed."""
+    return sorted({row[RESUMED_FROM] for row in rows if row.get(RESUMED_FROM) is not None})
+
+
+def is_finite(value: Any) -> bool:
+    """Says whether a value of a row can be drawn."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 

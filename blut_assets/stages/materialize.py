@@ -236,7 +236,7 @@ def _execute(one: Computation, inputs: Taken, config: StageConfig) -> Generator[
         if spec.source:
             one.say_drifted(stored)
         keys = {name: spec.inputs[whole(name)] for name in one.inputs}
-        one.findings.show(**curves.shown(one.record.curve, one.kept_epoch(stored)))
+        one.findings.show(**curves.shown(one.record.curve, lambda: one.kept_epoch(stored)))
         one.findings.show(**inputs_shown(keys, one.inputs))
         one.findings.show(**manifest_shown(home_of(one.context.instance), one.context.run.run_id))
         one.show_bytes(stored)
