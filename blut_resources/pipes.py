@@ -46,6 +46,7 @@ from blut_resources.payloads.step_tags import is_direct
 from blut_resources.payloads.tail import LineTail
 from blut_resources.payloads.threads import thread_variables
 from blut_resources.payloads.watching import wanted, watched
+from blut_resources.runs.hang_up import keep_interrupts
 from blut_resources.settings import settings
 from blut_resources.text import lines
 
@@ -216,6 +217,7 @@ class ContainedPipesClient(dg.PipesSubprocessClient):
         asked = said.or_else(self._asked)
         words = [command] if isinstance(command, str) else [os.fspath(word) for word in command]
         name = _name(context, words)
+        keep_interrupts()  # one that a callback swallows would leave the process to run on
         with _explained(name), contextlib.ExitStack() as held:
             _refuse(words, {**self.env, **(env or {})})
             limits = asked.limits(more_memory.remembered(context))

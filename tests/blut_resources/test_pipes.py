@@ -239,9 +239,20 @@ def test_a_run_that_is_marked_as_cancelled_ends_the_whole_tree(
 
 
 PROJECT = """
+import signal, weakref
 import dagster as dg
 from blut_resources.payloads import watching
 from blut_resources.pipes import ContainedPipesClient
+
+class Dropped: ...
+
+def swallowed(*_):
+    # an interrupt in the callback of a weak reference: Python prints what it raises, and goes on
+    dropped = Dropped()
+    kept = weakref.ref(dropped, lambda _: [signal.raise_signal(signal.SIGINT), None])
+    del dropped
+
+signal.signal(signal.SIGUSR1, swallowed)
 
 @dg.asset
 def report(context: dg.AssetExecutionContext, pipes: ContainedPipesClient):
@@ -255,7 +266,7 @@ defs = dg.Definitions(
 """
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGUSR1, signal.SIGKILL])
 def test_when_the_step_is_interrupted_or_killed_the_tree_ends_too(
     tmp_path: Path, how: signal.Signals
 ) -> None:
