@@ -63,17 +63,23 @@ docs: setup ## build the documentation; it prints where
 
 # Three files at a time keep two cores busy: many tests wait for what they started.
 PYTEST = $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=150 --durations-min=3
+# What fails beside two other files (1: all were run) may only have been short of time: it is asked once more, with
+# nothing beside it, and both answers are shown.
+AGAIN = [ $$? = 1 ] && $(BIN)/python -m pytest -v --last-failed --last-failed-no-failures none
+FAST = 'not heavy and not slurm and not postgres and not ray'
+KEEPS = 'not heavy and not slurm and not postgres and not ray and not sqlite'
+SCALE = '(slurm or postgres) and not heavy'
 test: lint ## the test suite without what is marked heavy; it builds llama.cpp if that is not there
-	$(PYTEST) -m 'not heavy and not slurm and not postgres and not ray'
+	$(PYTEST) -m $(FAST) || { $(AGAIN) -m $(FAST); }
 
 test-scale: setup ## what needs a Slurm or a PostgreSQL, which the tests start themselves
-	$(PYTEST) -m '(slurm or postgres) and not heavy'
+	$(PYTEST) -m $(SCALE) || { $(AGAIN) -m $(SCALE); }
 	$(MAKE) test-postgres FILES='$(addprefix tests/,blut_assets/history blut_resources/instance blut_resources/store sensors)'
 
 # A home of a test has a database of its own. Tests that keep no history are left out (tests/conftest.py), what is
 # about the files of SQLite is too, and what has a server of its own anyway.
 test-postgres: setup ## the tests that keep a history, with it in PostgreSQL
-	BLUT_TESTS_ON=postgres $(PYTEST) -m 'not heavy and not slurm and not postgres and not ray and not sqlite' $(FILES)
+	export BLUT_TESTS_ON=postgres; $(PYTEST) -m $(KEEPS) $(FILES) || { $(AGAIN) -m $(KEEPS) $(FILES); }
 
 test-all: lint ## every test, the heavy ones too: some download packages, or need programs that CI lacks
 	$(PYTEST)
