@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import REPOSITORY
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.heavy]
 # the form in which osv.dev answers, with a package of constraints.txt in the place of the affected one
 ADVISORY = {
     "id": "PYSEC-0000-1",

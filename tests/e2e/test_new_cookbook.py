@@ -110,6 +110,7 @@ def test_a_bad_model_is_refused_and_gets_no_name(book: Book, tmp_path: Path) -> 
     assert book.aliases() == (before or "-")
 
 
+@pytest.mark.heavy
 def test_its_metric_is_on_a_leaderboard(book: Book) -> None:
     book.recipe({**DEMO, "epochs": 2, "promote_as": ""})
     key = f'key:"{NAME}/{RECIPE}_leaderboard"'

@@ -107,6 +107,7 @@ def test_an_edited_recipe_makes_nothing_stale() -> None:
     assert not [part for part in read if part.rpartition(".")[2].startswith("recipe")]
 
 
+@pytest.mark.heavy
 def test_what_is_only_said_changes_no_version(copy: Path, before: dict[str, str]) -> None:
     rewritten(copy, talked)
     assert versions(copy) == before

@@ -94,6 +94,7 @@ def test_the_instance_of_a_checkout_is_closed_at_its_birth_and_an_older_one_is_l
     assert mode(home) == 0o755 and open_to(home) == "everybody"
 
 
+@pytest.mark.heavy
 @two_users
 def test_a_group_shares_a_home_and_what_one_does_the_other_can_go_on_with(public: Path) -> None:
     home = public / "lab" / ".dagster"

@@ -91,6 +91,7 @@ def run(given: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield execute
 
 
+@pytest.mark.heavy
 @pytest.mark.slow
 @pytest.mark.llamacpp
 @pytest.mark.timeout(1800)

@@ -96,6 +96,7 @@ def test_the_file_says_what_it_is_and_where_it_comes_from(
     assert template == (bench.model / "chat_template.jinja").read_text()
 
 
+@pytest.mark.heavy
 def test_the_same_model_gives_the_same_bytes_wherever_it_lies(
     half: tuple[Path, dict[str, Any], Path, dict[str, Any]], bench: Bench, tmp_path: Path
 ) -> None:
@@ -105,6 +106,7 @@ def test_the_same_model_gives_the_same_bytes_wherever_it_lies(
     assert (part / "model.gguf.part").read_bytes() == (half[2] / "model.gguf").read_bytes()
 
 
+@pytest.mark.heavy
 def test_quantisation_costs_what_is_reported_and_below_a_floor_it_is_no_pass(bench: Bench) -> None:
     part, facts = bench.convert(quant="Q2_K")
     # true K-quants: 256 columns suit them

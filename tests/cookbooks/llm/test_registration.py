@@ -215,6 +215,7 @@ def test_a_name_that_stands_for_nothing_is_explained(
     assert f"model '{text}'" in said and reason in said
 
 
+@pytest.mark.heavy
 def test_collection_keeps_what_a_version_needs_and_its_loss_is_explained(
     second: dg.ExecuteInProcessResult,
     instance: dg.DagsterInstance,

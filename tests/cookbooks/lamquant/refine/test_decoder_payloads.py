@@ -68,6 +68,7 @@ def killed_and_continued(
     return place / "out", events, err
 
 
+@pytest.mark.heavy
 def test_one_pass_trains_decoder_and_teacher_and_says_what_that_saves(
     inputs: dict[str, Path], killed_and_continued: tuple[Path, list[dict], str]
 ) -> None:
