@@ -20,23 +20,29 @@ from textual.widget import Widget
 from blut_assets.cli.cockpit import cancelling, starting
 from blut_assets.cli.cockpit.chart import SIGNS
 from blut_assets.cli.cockpit.drawing import BAD, GOOD, HEAD, WAITS, DrawnRow, cut, speaks_braille, wrapped
+from blut_assets.cli.cockpit.exporting import TypedExport
 from blut_assets.cli.cockpit.launch_flow import FORM, PLAN, RECIPES, LaunchFlow
+from blut_assets.cli.cockpit.lineage import LineageView
+from blut_assets.cli.cockpit.messages import CancelDone, CommandDone, LookDone, StartDone
 from blut_assets.cli.cockpit.models import TypedConsent
 from blut_assets.cli.cockpit.pane import LookWanted, Rows, filtered, fuzzy
 from blut_assets.cli.cockpit.panes import PANES, TrialsView
 from blut_assets.cli.cockpit.reader import CockpitLook, CockpitReader
+from blut_assets.cli.cockpit.results import row_key
+from blut_assets.cli.cockpit.typed import TypedAnswer, ordered
 from blut_assets.terminal.output import counted
 
 TICK_S = 1.0
 OTHER = {"L": "e", "M": "l"}
 """By view the key that shows its other form."""
-OF_RUN = ("L", "M", "G", "H")
+OF_RUN = ("L", "M", "G", "I", "H")
 """Views of the chosen run."""
 NO_CHOICE = ("L", "M", "G")
 """Those in which no other one can be chosen."""
 OF_MARKED = ("M", "C")
 """Views of the marked runs."""
 TRIALS = TrialsView.key
+LINEAGE = LineageView.key
 RUNS = ("J", "H", TRIALS)
 """Views in which a run can be cancelled."""
 CHOSEN, UNCHOSEN, MARKED = "> ", "  ", "*"
@@ -50,45 +56,13 @@ STYLES = {
 HERE = Style(reverse=True)
 AROUND = 4
 """Lines that are no rows: title, columns, sentence, keys."""
-HINT = "J L M B V R D G C A H Y S  / filter  space mark  c cancel  ? keys  q quit"
+HINT = "J L M B V R D G I C A H Y S  / filter  space mark  c cancel  ? keys  q quit"
 WHILE_TYPING = ("up", "down", "pageup", "pagedown", "enter")
 """Keys that choose a recipe while some of its letters are typed."""
 HELD_S = 10.0
 """Seconds for which what a key has done is told, whatever is read meanwhile."""
 AGES_S = 10
 """Seconds after which ages are told anew where nothing else has changed."""
-
-
-class LookDone(Message):
-    """Says that the reader has found something."""
-
-    def __init__(self, found: CockpitLook) -> None:
-        super().__init__()
-        self.found = found
-
-
-class CancelDone(Message):
-    """Says what became of a run that was to be cancelled."""
-
-    def __init__(self, said: str) -> None:
-        super().__init__()
-        self.said = said
-
-
-class StartDone(Message):
-    """Says what became of a run that was to be started."""
-
-    def __init__(self, run: str, said: str) -> None:
-        super().__init__()
-        self.run, self.said = run, said
-
-
-class PromotionDone(Message):
-    """Says what became of a promotion."""
-
-    def __init__(self, said: str) -> None:
-        super().__init__()
-        self.said = said
 
 
 class CockpitBoard(Widget):
@@ -124,9 +98,10 @@ class Cockpit(App[None]):
         """Take the view to show first."""
         super().__init__(ansi_color=True)
         self.animation_level = "none"
-        self.pane, self.run_id, self._back = pane, "", list[str]()
+        self.pane, self.run_id, self._back = pane, "", list[tuple[str, str]]()
         self._turned, self._marked = set[str](), list[str]()
-        self._sweep, self._consent = "", TypedConsent()
+        self._sweep, self._artifact = "", ""
+        self._consent, self._export = TypedConsent(), TypedExport()
         self.reader, self.board = CockpitReader(lambda found: self._hand(LookDone(found))), CockpitBoard()
         self._braille, self._clock = speaks_braille(os.environ), clock
         self.flow = LaunchFlow()
@@ -167,7 +142,7 @@ class Cockpit(App[None]):
     def wanted(self) -> LookWanted:
         """Returns what is to be read for what is shown."""
         asked = " ".join(self._marked) if self.pane in OF_MARKED else self.flow.asked(self.pane)
-        asked = self._sweep if self.pane == TRIALS else asked
+        asked = {TRIALS: self._sweep, LINEAGE: self._artifact}.get(self.pane, asked)
         return LookWanted(self.pane, self.run_id, self.pane in self._turned, asked)
 
     def _ask(self) -> None:
@@ -209,8 +184,8 @@ class Cockpit(App[None]):
         self._say(message.said)
         self._draw()
 
-    def on_promotion_done(self, message: PromotionDone) -> None:
-        """Take what became of a promotion, and look at the models anew."""
+    def on_command_done(self, message: CommandDone) -> None:
+        """Take what a command said, and look anew at what is shown."""
         self._anew = True
         self._ask()
         self._say(message.said)
@@ -284,14 +259,18 @@ class Cockpit(App[None]):
             if not self._read_at:
                 return f"still loading, or waiting for a locked database: {late:.0f} s so far"
             return f"still reading after {late:.0f} s, which a locked database makes; this is of before"
-        if self._consent.version:
-            return self._consent.shown()
+        if asks := self._asks():
+            return asks.shown()
         if self._said:
             return self._said
         if told := self.flow.sentence(self.pane, self._cursor, self._rows.get(self.pane, [])):
             return told
         read = time.strftime("%H:%M", time.localtime(self._read_at)) if self._read_at else ""
         return f"{counted(len(self._shown), 'row')}, looked at {read}" if read else "loading Dagster ..."
+
+    def _asks(self) -> TypedAnswer | None:
+        """Returns what a line is being typed for, if one is."""
+        return next((one for one in (self._consent, self._export) if one.about), None)
 
     def _body(self) -> list[tuple[str, Style]]:
         found: list[tuple[str, Style]] = []
@@ -332,8 +311,8 @@ class Cockpit(App[None]):
         key, letter = event.key, event.character if event.is_printable else None
         if key == "ctrl+z":
             self.action_suspend_process()
-        elif self._consent.version:
-            if said := self._consent.key(key, letter, lambda said: self._hand(PromotionDone(said))):
+        elif asks := self._asks():
+            if said := asks.key(key, letter, lambda said: self._hand(CommandDone(said))):
                 self._say(said)
         elif self._asked_until:
             self._confirm(key)
@@ -348,6 +327,9 @@ class Cockpit(App[None]):
             self._ask()
         elif letter and letter in PANES:
             self._open(letter)
+        elif letter == "P":  # the recipes, to look at: no letter is taken for a part of a name
+            self._open(RECIPES)
+            self._typing = False
         else:
             self._do(key, letter)
         self._draw()
@@ -395,9 +377,36 @@ class Cockpit(App[None]):
         elif letter == "p" and self.pane == "D":
             if asks := self._consent.ask(self._cursor):
                 self._say(asks)
+        elif letter == "p" and self.pane == "B":
+            self._plan_again()
+        elif letter == "x":
+            self._ask_to_export()
+        elif letter == "v" and self.pane == LINEAGE and (one := self._chosen()) and one.artifact:
+            self._say(f"comparing the bytes of {one.artifact[:12]} with its digest ...")
+            ordered(["cache", "verify", one.artifact], lambda said: self._hand(CommandDone(said)))
         elif letter == "r":
             self._anew = True
             self._ask()
+
+    def _chosen(self) -> DrawnRow | None:
+        return self._shown[self._at()] if self._shown else None
+
+    def _plan_again(self) -> None:
+        """Open the plan of a run with the args of the chosen result."""
+        one = self._chosen()
+        row = next((row for row in self._rows.get("B", ()) if one and row_key(row) == one.key), None)
+        if row is not None:
+            self.flow.again(row["recipe"], row["all_args"], row["partition"])
+            self._rows.pop(PLAN, None)
+            self._open(PLAN)
+
+    def _ask_to_export(self) -> None:
+        """Ask where the marked runs, or else the chosen one, are to be written."""
+        one = self._chosen()
+        if runs := " ".join(self._marked) or (one.run if one else ""):
+            self._export.begin(runs)
+        else:
+            self._say("no run is behind this row, so there is nothing to export")
 
     def _mark(self) -> None:
         """Mark the chosen run, or no more."""
@@ -426,12 +435,13 @@ class Cockpit(App[None]):
             self._filter += letter
 
     def _open(self, pane: str) -> None:
-        chosen = self._shown[self._at()].run if self._shown else ""
+        one = self._chosen()
         if pane in OF_RUN and self.pane not in NO_CHOICE:
-            self._choose_run(chosen or self.run_id)
-        if pane != self.pane:
-            self._back.append(self.pane)
-        self._turn(pane)
+            self._choose_run((one.run if one else "") or self.run_id)
+        artifact = one.artifact if one and pane == LINEAGE else ""
+        if pane != self.pane or artifact != self._artifact:
+            self._back.append((self.pane, self._artifact))
+        self._turn(pane, artifact)
 
     def _choose_run(self, run: str) -> None:
         if run != self.run_id:
@@ -439,7 +449,10 @@ class Cockpit(App[None]):
                 self._rows.pop(pane, None)
         self.run_id, self._follows = run, True
 
-    def _turn(self, pane: str) -> None:
+    def _turn(self, pane: str, artifact: str = "") -> None:
+        if artifact != self._artifact:
+            self._rows.pop(LINEAGE, None)
+        self._artifact = artifact
         self.pane, self._cursor, self._top, self._filter = pane, "", 0, ""
         self._typing = pane == RECIPES
         self._said, self._held_until = "", 0.0
@@ -462,7 +475,7 @@ class Cockpit(App[None]):
         if self._filter:
             self._filter = ""
         elif self._back:
-            self._turn(self._back.pop())
+            self._turn(*self._back.pop())
 
     def _ask_to_cancel(self) -> None:
         if self._ending:

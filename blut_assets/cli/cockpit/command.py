@@ -11,7 +11,7 @@ from blut_resources.screen import is_plain
 
 app = single()
 OPENS, CLEAR = "blut: opening the cockpit ...", "\r\x1b[K"
-VIEWS = ("J", "L", "M", "B", "V", "R", "D", "G", "C", "A", "H", "Y", "S", "?")
+VIEWS = ("J", "L", "M", "B", "V", "R", "D", "G", "I", "C", "A", "H", "Y", "S", "?")
 
 
 @app.command()
@@ -32,8 +32,9 @@ def tui(
 ) -> None:
     """Open the cockpit: runs as they go on, their logs, verdicts, and this machine, by keys.
 
-    It only reads, but for three keys: `c` cancels a run and says before what is lost, `R` starts one as a
-    process of its own, and `p` in `D` promotes a model whose name you type. `q` ends no run. `blut` alone
+    It only reads, but for four keys: `c` cancels a run and says before what is lost, `R` starts one as a
+    process of its own, `p` in `D` promotes a model whose name you type, and `x` writes runs to where you
+    type. `q` ends no run. `blut` alone
     opens it too, on a terminal. `?` lists the keys.
     """
     if view and view not in VIEWS:

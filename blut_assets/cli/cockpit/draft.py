@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from blut_assets.cli.views.forms import PARTITION_ROW
+from blut_assets.cli.views.forms import PARTITION_ROW, text_of
 
 
 @dataclass
@@ -16,12 +16,14 @@ class Draft:
         typed: by argument the text that was typed; None for what is to be as the settings have it.
         editing: the argument that is being typed into; empty where none is.
         text: what stands there meanwhile.
+        offers: what may stand there, to complete it.
     """
 
     recipe: str
     typed: dict[str, str | None] = field(default_factory=dict)
     editing: str = ""
     text: str = ""
+    offers: Sequence[str] = ()
     chosen: str = ""
     """What goes with the run whose plan is shown, as text: the recipe, its args, the partition."""
 
@@ -31,6 +33,12 @@ class Draft:
         partition = sent.pop(PARTITION_ROW, None)
         self.chosen = json.dumps([self.recipe, sent, partition])
 
+    def again(self, args: Mapping[str, Any], partition: str) -> None:
+        """Take what an earlier run was given, for its plan and for the form."""
+        self.typed = {name: text_of(value) for name, value in args.items()}
+        self.typed |= {PARTITION_ROW: partition} if partition else {}
+        self.chosen = json.dumps([self.recipe, args, partition or None])
+
     def asked(self) -> str:
         """Returns what a view is asked about, as text: the recipe and what was typed so far."""
         typed = {**self.typed, **({self.editing: self.text} if self.editing else {})}
@@ -38,7 +46,7 @@ class Draft:
 
     def begin(self, row: Mapping[str, Any]) -> None:
         """Start to type into an argument, with what stands in it."""
-        self.editing, self.text = row["argument"], row["value"]
+        self.editing, self.text, self.offers = row["argument"], row["value"], row["offers"]
 
     def key(self, key: str, letter: str | None) -> None:
         """Take a key while an argument is typed into."""
@@ -50,8 +58,14 @@ class Draft:
             self.text = self.text[:-1]
         elif key == "ctrl+u":
             self.text = ""
+        elif key == "tab":
+            self.text = _common(self.fitting()) or self.text
         elif letter:
             self.text += letter
+
+    def fitting(self) -> list[str]:
+        """Returns what can be completed out of what was typed so far."""
+        return [one for one in self.offers if one.startswith(self.text)]
 
     def turn(self, row: Mapping[str, Any], by: int) -> None:
         """Take the next of the values that an argument can have."""
@@ -73,3 +87,9 @@ class Draft:
             elif row["argument"] and text is not None:
                 row["value"] = text
         return found
+
+
+def _common(texts: Sequence[str]) -> str:
+    """Returns what all of them begin with."""
+    low, high = min(texts, default=""), max(texts, default="")
+    return low[: next((n for n, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), len(low))]

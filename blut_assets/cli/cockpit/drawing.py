@@ -32,12 +32,14 @@ class DrawnRow:
     Attributes:
         key: of the row; the cursor stays on it when rows come and go. Empty for what cannot be chosen.
         run: the run that it is about; empty where it is about none.
+        artifact: the digest of the artifact that it is about; empty where it is about none.
     """
 
     key: str
     lines: tuple[str, ...]
     tone: str = PLAIN
     run: str = ""
+    artifact: str = ""
 
 
 def tone_of(state: str) -> str:

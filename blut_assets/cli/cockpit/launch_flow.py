@@ -30,6 +30,11 @@ class LaunchFlow:
         if recipe != self.draft.recipe:
             self.draft = Draft(recipe)
 
+    def again(self, recipe: str, args: Mapping[str, Any], partition: str) -> None:
+        """Go on with what an earlier run was given, at its plan."""
+        self.draft = Draft(recipe)
+        self.draft.again(args, partition)
+
     def asked(self, pane: str) -> str:
         """Returns what a view is to be asked about; empty for a view of anything else."""
         if not self.draft.recipe:
@@ -86,6 +91,11 @@ class LaunchFlow:
         self.starting = True
         return FlowStep(starts=True, said=f"starting {self.draft.recipe} as a process of its own ...")
 
+    def _while_editing(self) -> str:
+        told = "Enter takes it, Esc leaves it as it was, Ctrl-U empties it"
+        fitting = [one for one in self.draft.fitting() if one != self.draft.text]
+        return f"{told}, Tab completes it: {', '.join(fitting)}" if fitting else told
+
     def sentence(self, pane: str, chosen: str, rows: Rows) -> str:
         """Returns what is said below a view of the flow; empty where nothing is."""
         if pane == PLAN and rows:
@@ -98,6 +108,6 @@ class LaunchFlow:
         if pane == FORM:
             row = next((one for one in rows if one["argument"] and one["argument"] == chosen), None)
             if self.draft.editing:
-                return "Enter takes it, Esc leaves it as it was, Ctrl-U empties it"
+                return self._while_editing()
             return about_argument(row) if row else "p or Enter on the last row: the plan of what would run"
         return "type some of its letters; Enter opens its form, Esc ends typing" if pane == RECIPES else ""

@@ -1,13 +1,10 @@
 """Shows the registered models with their versions, and promotes one once its name is typed."""
 
-import threading
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from blut_assets.cli.cockpit.drawing import BAD, GOOD, HEAD, DrawnRow, cut, table
 from blut_assets.cli.cockpit.pane import LooksBefore, LookWanted, Rows
-from blut_assets.cli.cockpit.starting import said_by
+from blut_assets.cli.cockpit.typed import Step, TypedAnswer
 from blut_assets.terminal.output import numbers
 
 if TYPE_CHECKING:
@@ -58,7 +55,8 @@ def _drawn(name: str, version: dict[str, Any], width: int) -> DrawnRow:
     cells = (f"  {version['version']}", verdict, version["run"][:8], version["at"][:16])
     tone = {"passed": GOOD, "failed": BAD}.get(verdict, "")
     line = _version_line(*cells, told, width)
-    return DrawnRow(version_key(name, version["version"]), (line,), tone, version["run"])
+    key = version_key(name, version["version"])
+    return DrawnRow(key, (line,), tone, version["run"], version["candidate"])
 
 
 def _version_line(version: str, verdict: str, run: str, at: str, figures: str, width: int) -> str:
@@ -70,51 +68,27 @@ def version_key(name: str, version: int) -> str:
     return f"{name}@{version}"
 
 
-@dataclass
-class TypedConsent:
-    """Asks for the whole name that a version is to have, typed, before it is promoted.
+class TypedConsent(TypedAnswer):
+    """Asks for the whole name that a version, such as ``mine@3``, is to have, before it is promoted."""
 
-    Attributes:
-        version: that is to be promoted, such as ``mine@3``; empty where nothing is asked.
-    """
-
-    version: str = ""
-    text: str = ""
+    dropped = "not promoted"
 
     def ask(self, key: str) -> str:
         """Ask for consent to promote the version of a row; returns why nothing is asked."""
         if key.rpartition("@")[2].isdecimal():
-            self.version, self.text = key, ""
+            self.begin(key)
             return ""
         return "choose one of its versions: p promotes it"
 
-    def shown(self) -> str:
-        """Returns what is asked, with what was typed so far."""
-        name, _, version = self.version.rpartition("@")
-        asks = f"promote version {version}: type the name that it is to have, {name}@ALIAS, and Enter"
-        return f"{asks}: {self.text}_"
+    def question(self) -> str:
+        """Returns what is asked."""
+        name, _, version = self.about.rpartition("@")
+        return f"promote version {version}: type the name that it is to have, {name}@ALIAS, and Enter"
 
-    def key(self, key: str, letter: str | None, tell: Callable[[str], object]) -> str:
-        """Take a key while consent is asked for; returns what is to be said.
-
-        Args:
-            tell: gets what `blut model promote` said, from another thread.
-        """
-        if key == "enter":
-            asked, typed = self.version, self.text.strip()
-            self.version = ""
-            name, _, version = asked.rpartition("@")
-            model, _, alias = typed.partition("@")
-            if not alias or model != name:
-                return f"not promoted: {typed!r} is no name of {name}, such as {name}@prod"
-            words = ["model", "promote", typed, "--version", version]
-            threading.Thread(target=lambda: tell(said_by(words)), name="blut-promote", daemon=True).start()
-            return f"promoting {asked} to {typed} ..."
-        if key == "escape":
-            self.version = ""
-            return "not promoted"
-        if key in ("backspace", "ctrl+h"):
-            self.text = self.text[:-1]
-        elif letter:
-            self.text += letter
-        return ""
+    def answered(self, about: str, typed: str) -> Step:
+        """Returns the command that promotes the version, if its whole name was typed."""
+        name, _, version = about.rpartition("@")
+        model, _, alias = typed.partition("@")
+        if not alias or model != name:
+            return f"not promoted: {typed!r} is no name of {name}, such as {name}@prod", []
+        return f"promoting {about} to {typed} ...", ["model", "promote", typed, "--version", version]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from blut_assets.cli.cockpit.drawing import BAD, HEAD, DrawnRow, bar, cut, sparkline, table, tone_of, wrapped
 from blut_assets.cli.cockpit.drawing import words as text_of
+from blut_assets.cli.cockpit.lineage import LineageView
 from blut_assets.cli.cockpit.models import ModelsView
 from blut_assets.cli.cockpit.pane import MOST, LooksBefore, LookWanted, Pane, Rows
 from blut_assets.cli.cockpit.policies import PoliciesView
@@ -334,21 +335,26 @@ class KeysView:
         "J        jobs: the runs, and how far each is",
         "L        log of the chosen run, followed; e its own stream of events, and back",
         "M        metrics: the curves of the chosen run, or of those marked; l by their logarithm",
-        "B        leaderboard: the results of each recipe, the best first, and the args that differ",
+        "B        leaderboard: the results of each recipe, the best first, and the args that differ;"
+        " p shows the plan of a run with the args of the chosen one",
         "V        verdicts: what each recipe came to, and why not",
         "D        models: what their aliases stand for, and their versions; p promotes the chosen one",
         "G        graph: the assets of the chosen run's recipe, by stage: fresh or stale, and why",
+        "I        lineage: what the chosen artifact, or the last of the chosen run, was made of, and what of"
+        " it; I again goes on from the row; v compares its bytes with its digest",
         "A        store: what it holds by asset, and what can be freed",
         "H        history: the runs of the chosen run's recipe",
         "C        compare: what differs between the two runs that are marked",
         "Y        system: who holds this machine, who waits, what blut doctor finds; r looks again",
         "S        policy: what each would do now, why not, and when it starts next; r looks again",
         "R        run a recipe: type some of its letters, fill in its form, see its plan, Enter runs it",
+        "P        the recipes, to look at: Enter opens the form of one, / filters",
         "space    mark the chosen run for M (up to four) and for C (two), or no more",
         "up down  choose a row; PageUp, PageDown, Home, End too; End follows a log",
         "Enter    opens the log of the chosen run, or the trials of a sweep",
         "Esc      back; it also drops a filter",
         "/        filter: only rows that contain the text; in a log that is the search",
+        "x        export the marked runs, or the chosen one: a report, TensorBoard, MLflow",
         "c        cancel the chosen run: says what is lost, and Enter within 3 s does it",
         "q        quit: no run ends by it",
     )
@@ -370,8 +376,8 @@ PANES: Mapping[str, Pane] = {
     one.key: one
     for one in (
         *(JobsView(), LogView(), MetricsView(), LeaderboardView(), VerdictsView(), RecipesView()),
-        *(ModelsView(), GraphView(), ComparisonView(), StoreView(), HistoryView(), SystemView()),
-        *(PoliciesView(), KeysView(), FormView(), PlanView(), TrialsView()),
+        *(ModelsView(), GraphView(), LineageView(), ComparisonView(), StoreView(), HistoryView()),
+        *(SystemView(), PoliciesView(), KeysView(), FormView(), PlanView(), TrialsView()),
     )
 }
 """By their keys; those that no key opens come last."""

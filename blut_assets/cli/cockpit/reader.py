@@ -18,7 +18,7 @@ LIMIT_S = 5.0
 """Seconds after which a look that has not ended is told of; what was there before stays on the screen."""
 POLICIES_S = 60
 """Seconds after which policies are looked at anew: their data is in no file of a home."""
-EVERY_S = {"B": 30.0, "M": 3.0, "D": 5.0, "G": 30.0, "A": 60.0, "C": 30.0}
+EVERY_S = {"B": 30.0, "M": 3.0, "D": 5.0, "G": 30.0, "I": 30.0, "A": 60.0, "C": 30.0}
 """Seconds for which what was read of a view counts, where every change of a run would have it read anew."""
 DATABASES = ("history/runs.db", "history/runs/index.db")
 INDEXES = ("history/runs/index.db", "history/runs/index.db-wal")

@@ -1,5 +1,6 @@
 """Shows what runs came to beside each other: the best of each recipe, and the curves of their metrics."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from blut_assets.cli.cockpit.chart import SIGNS, chart
@@ -41,9 +42,14 @@ class LeaderboardView:
             args = {**({"partition": row["partition"]} if row["partition"] else {}), **row["args"]}
             line = _rank_line(place, row["run"][:8], value, ago(row["at"]), numbers(args), width)
             lines = (line,) if row["recipe"] == before else (cut(title, width), line)
-            found.append(DrawnRow(f"{row['run']} {row['partition']} {row['recipe']}", lines, run=row["run"]))
+            found.append(DrawnRow(row_key(row), lines, run=row["run"]))
             before = row["recipe"]
         return found
+
+
+def row_key(row: Mapping[str, Any]) -> str:
+    """Returns the key of the row of a result."""
+    return f"{row['run']} {row['partition']} {row['recipe']}"
 
 
 def _rank_line(place: str, run: str, value: str, age: str, args: str, width: int) -> str:

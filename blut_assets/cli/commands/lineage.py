@@ -1,6 +1,6 @@
 """Implements `blut lineage`: which run made an artifact, with which args and of what."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,7 +12,6 @@ from blut_assets.terminal.output import AsJson, failed, print_json, wrong
 if TYPE_CHECKING:
     from blut_assets.cli.run.ancestry import Ancestry
     from blut_assets.history.identify import Identified
-    from blut_assets.history.lineage import Lineage
 
 app = single()
 
@@ -38,6 +37,7 @@ def lineage(
     and also a single file of an artifact. What deleted runs made is known as long as the store has it.
     """
     from blut_assets.cli.run.ancestry import Ancestry
+    from blut_assets.cli.views.lineage import lineage_row
     from blut_assets.history.identify import Ambiguous, Unknown, identify
     from blut_assets.history.lineage import Lineage
     from blut_resources.instance.instance import open_instance, store_of
@@ -52,7 +52,7 @@ def lineage(
             failed(str(error))
         ancestry = Ancestry(instance, store, known)
         if as_json:
-            print_json([_plain(asked, one, known, ancestry, down) for one in found])
+            print_json([lineage_row(asked, one, known, ancestry, down=down) for one in found])
         else:
             typer.echo("\n\n".join("\n".join(_lines(one, ancestry, down)) for one in found))
 
@@ -62,17 +62,3 @@ def _lines(found: "Identified", ancestry: "Ancestry", down: bool) -> list[str]:
     if runs := ancestry.run_lines(found.digest):
         lines += ["", "runs, with their args", *runs]
     return [*lines, "", "made of it", *ancestry.down(found.digest)] if down else lines
-
-
-def _plain(
-    asked: str, found: "Identified", known: "Lineage", ancestry: "Ancestry", down: bool
-) -> dict[str, Any]:
-    below = known.below(found.digest)[1:] if down else []
-    return {
-        "asked": asked,
-        "digest": found.digest,
-        "found_by": found.how,
-        "artifacts": [ancestry.node(digest) for digest in known.above(found.digest)],
-        "runs": ancestry.runs(found.digest),
-        **({"made_of_it": [ancestry.node(digest) for digest in below]} if down else {}),
-    }

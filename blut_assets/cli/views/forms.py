@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 if TYPE_CHECKING:
     import dagster as dg
+    from pydantic.fields import FieldInfo
 
     from blut_assets.recipes import Recipe
 
@@ -24,8 +25,9 @@ def form_rows(instance: "dg.DagsterInstance", recipe: "Recipe", typed: Texts) ->
 
     Those that must be given come first, and last those that every recipe has. As ``argument``, ``value`` as
     text, ``said`` (where that comes from), ``given`` (whether it goes with the run, since the settings say
-    otherwise) and ``sent`` (as what), ``allowed``, ``choices``, ``meaning``, and ``problem`` as the recipe
-    tells it. What is wrong with none of them alone has a row without a name.
+    otherwise) and ``sent`` (as what), ``allowed``, ``choices``, ``offers`` (datasets, for a path),
+    ``meaning``, and ``problem`` as the recipe tells it. What is wrong with none of them alone has a row
+    without a name.
 
     Raises:
         ArgsError: a file of settings or a variable cannot be read.
@@ -83,6 +85,7 @@ def _row(recipe: "Recipe", argument: str, value: Any, said: str, *, given: bool)
         "sent": value,
         "allowed": allowed_values(info),
         "choices": _choices(info.annotation),
+        "offers": _offers(info),
         "meaning": info.description or "",
         "problem": "",
     }
@@ -118,6 +121,7 @@ def _partition(
             "sent": text,
             "allowed": f"one of {shown}" if keys else "none is there yet",
             "choices": list(keys),
+            "offers": [],
             "meaning": "of what has partitions: the key of the run",
             "problem": "",
         },
@@ -136,7 +140,7 @@ def _place(rows: list[dict[str, Any]], problems: list[str]) -> None:
             row = by_name[match[1]]
             row["problem"] = "; ".join(filter(None, (row["problem"], line)))
         else:
-            rows.insert(0, {**dict.fromkeys(rows[0], ""), "choices": [], "problem": line})
+            rows.insert(0, {**dict.fromkeys(rows[0], ""), "choices": [], "offers": [], "problem": line})
 
 
 def text_of(value: Any) -> str:
@@ -176,6 +180,16 @@ def _choices(annotation: Any) -> list[str]:
         found = [_choices(one) for one in get_args(annotation) if one is not type(None)]
         return [*(text for one in found for text in one), "null"] if all(found) else []
     return []
+
+
+def _offers(info: "FieldInfo") -> list[str]:
+    """Returns how the datasets are written into a path."""
+    from blut_assets.cli.shell.completion import complete_dataset
+    from blut_assets.paths import DATA, AsPath
+
+    if not any(isinstance(mark, AsPath) for mark in info.metadata):
+        return []
+    return [f"{DATA}{name}" for name, _ in complete_dataset("")]
 
 
 def _bare(value: Any) -> Any:

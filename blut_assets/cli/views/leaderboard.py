@@ -16,8 +16,8 @@ def ranked_rows(instance: "dg.DagsterInstance", recipes: "Sequence[Recipe]") -> 
     """Returns a row for each result of each recipe that has a metric, those of a recipe together.
 
     As ``recipe``, ``metric``, ``best`` (``highest`` or ``lowest``), ``place`` (None for one that is not
-    ranked), ``value``, ``run``, ``at`` in seconds since 1970, ``partition`` (empty where there is none), and
-    ``args``: those in which the results of the recipe differ.
+    ranked), ``value``, ``run``, ``at`` in seconds since 1970, ``partition`` (empty where there is none),
+    ``args``: those in which the results of the recipe differ, and ``all_args``.
     """
     from blut_assets.history.leaderboard import differing, results
 
@@ -39,6 +39,7 @@ def ranked_rows(instance: "dg.DagsterInstance", recipes: "Sequence[Recipe]") -> 
                     "at": one.at,
                     "partition": one.partition,
                     "args": {name: one.args.get(name) for name in names},
+                    "all_args": dict(one.args),
                 }
             )
     return rows

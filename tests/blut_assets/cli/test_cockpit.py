@@ -138,6 +138,8 @@ def test_each_view_is_what_its_command_prints(scene: Scene, blut: Callable[..., 
     assert past == printed("jobs", "--recipe", "contained")
     again = [{k: v for k, v in row.items() if k != "group"} for row in read("G", failed)]
     assert again == printed("plan", "contained", "--set", "epochs=3")
+    (lineage,) = read("I", failed)
+    assert [lineage] == printed("lineage", lineage["digest"], "--down")
     found = reader.look(LookWanted("C", asked=f"{failed} {jobs[0]['id']}")).rows or []
     differ = [{k: v for k, v in row.items() if k != "runs"} for row in found]
     assert differ == printed("runs", "diff", failed, jobs[0]["id"])
@@ -406,10 +408,10 @@ def test_a_run_is_started_by_keys_and_goes_on_without_the_cockpit(
     until(lambda: scene.status() == "SUCCESS")
     scene.behave()
     assert scene.run(scene.recipe(epochs=2)) == 0
-    show_results(run.run_id, monkeypatch)
+    show_results(run.run_id, scene.root / "report.html", monkeypatch)
 
 
-def show_results(longer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def show_results(longer: str, report: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two runs that ended, of 5 and of 2 epochs, by the epochs that they trained, and their curves."""
     ranked = replace(recipe, metric=Metric(trained, "epochs", "highest"))
     book = replace(cookbook(), recipes=[ranked])
@@ -429,6 +431,46 @@ def show_results(longer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (row,) = reader.look(LookWanted("M", longer)).rows or []
     assert [one["run"] for one in row["curves"]] == [longer] and not row["logarithmic"]
     assert "was deleted" in reader.look(LookWanted("M", "0" * 32)).said
+    asyncio.run(asyncio.wait_for(use_results(longer, report), 180))
+    assert longer[:8] in report.read_text()
+
+
+async def use_results(longer: str, report: Path) -> None:
+    """From the best result to its plan, a report of it, what it was made of, and whether that is intact."""
+    app = Cockpit("B")
+    async with app.run_test(size=(80, 24)) as pilot:
+
+        async def shown(*words: str) -> str:
+            while not all(word in (text := " ".join(" ".join(app.board.text()).split())) for word in words):
+                await asyncio.sleep(0.05)
+            return text
+
+        await shown("contained: epochs, highest first", "epochs=5")
+        await pilot.press("p")
+        await shown("plan of contained", "contained/trained reusable", "Enter runs it")
+        assert json.loads(app.flow.draft.chosen)[:2] == ["contained", app._rows["B"][0]["all_args"]]
+        await pilot.press("escape", "x")
+        await shown("export 1 run: type FILE.html")
+        await pilot.press("escape")
+        await shown("not exported")
+        await pilot.press("x", *str(report), "enter")
+        await shown(" kB")  # its size
+        await pilot.press("I")
+        text = await shown("blut I lineage", "contained/judged")
+        assert [text.index(f"contained/{name}") for name in ("judged", "trained", "raw")] == sorted(
+            text.index(f"contained/{name}") for name in ("judged", "trained", "raw")
+        )
+        assert f"run {longer[:8]} of contained" in text and "made of it" not in text
+        await pilot.press("down", "I")
+        assert (await shown("made of it:", "as trained: contained/judged")).count("contained/trained") == 1
+        await pilot.press("v")
+        await shown("1 artifacts looked at, 0 damaged")
+        await pilot.press("escape")
+        assert "made of it" not in await shown("contained/judged", "contained/raw")
+        await pilot.press("P")
+        await shown("blut R run a recipe", "contained")
+        await pilot.press("J")
+        await shown("blut J jobs")
 
 
 def test_what_a_run_was_refused_for_is_told(own_scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,16 +4,19 @@ import asyncio
 import json
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from blut_assets.cli.app import app
 from blut_assets.cli.cockpit.board import Cockpit
 from blut_assets.cli.cockpit.chart import chart
+from blut_assets.cli.cockpit.exporting import TypedExport
 from blut_assets.cli.cockpit.models import ModelsView
 from blut_assets.cli.cockpit.pane import LookWanted
 from blut_assets.cli.cockpit.reader import CockpitReader
 from blut_assets.cli.cockpit.results import LeaderboardView, MetricsView
 from blut_assets.cli.views.curves import curve_rows
+from blut_assets.datasets import Dataset, Datasets
 from blut_resources.instance.instance import open_instance, store_of
 from blut_resources.runs.files import status_path
 from blut_resources.runs.status import Status
@@ -137,6 +140,45 @@ def test_a_version_is_promoted_once_its_whole_name_is_typed(home: Path, tmp_path
 
     asyncio.run(asyncio.wait_for(use(), 180))
     assert bench.registry.aliases("mine")["prod"].version == 2
+
+
+def test_a_path_is_completed_out_of_the_datasets(home: Path) -> None:
+    for name in ("clinic-a", "clinic-b", "talks"):
+        Datasets(home).add(
+            Dataset(name=name, kind="edf", path=f"/data/{name}", digest="0" * 64, n_files=1, n_bytes=1)
+        )
+
+    async def use() -> None:
+        cockpit = Cockpit("form")
+        cockpit.flow.choose("lamquant_joint_codec")
+        async with cockpit.run_test(size=(100, 40)) as pilot:
+            while "edf_root" not in " ".join(cockpit.board.text()):
+                await asyncio.sleep(0.05)
+            while not cockpit.board.text()[2 + cockpit._at()].startswith("> edf_root"):
+                await pilot.press("down")
+            await pilot.press("enter", "ctrl+u", "d", "a", "t", "a", "colon", "slash", "slash", "c", "tab")
+            text = " ".join(" ".join(cockpit.board.text()).split())
+            assert "data://clinic-_" in text and "Tab completes it: data://clinic-a, data://clinic-b" in text
+            await pilot.press("b", "tab", "enter")
+            assert cockpit.flow.draft.typed == {"edf_root": "data://clinic-b"}
+            completed = {row["argument"] for row in cockpit._rows["form"] if row["offers"]}
+            assert "edf_root" in completed and not completed & {"preset", "seed", "promote_as"}
+
+    asyncio.run(asyncio.wait_for(use(), 180))
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("logs", ["runs", "export", "a", "b", "--as", "tensorboard", "-o", "logs"]),
+        ("sqlite:///m.db", ["runs", "export", "a", "b", "--as", "mlflow", "-o", "sqlite:///m.db"]),
+        ("https://m", ["runs", "export", "a", "b", "--as", "mlflow", "-o", "https://m"]),
+        ("both.html", []),
+        ("", []),
+    ],
+)
+def test_runs_are_exported_to_what_the_place_says(place: str, words: list[str]) -> None:
+    assert TypedExport().answered("a b", place)[1] == words
 
 
 def pilot_keys(text: str) -> list[str]:
