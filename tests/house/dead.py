@@ -43,7 +43,7 @@ CALLED_ELSEWHERE: Mapping[str, tuple[str, ...]] = {
         "on_look_done",
         "on_cancel_done",
         "on_start_done",
-        "on_promotion_done",
+        "on_command_done",
         "on_resize",
         "on_key",
     ),
