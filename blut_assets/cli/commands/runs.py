@@ -185,36 +185,54 @@ def tell(
 @app.command("export")
 def export(
     runs: Annotated[list[str], typer.Argument(metavar="RUN...", help=RUN_ID, autocompletion=complete_run)],
-    kind: Annotated[Literal["tensorboard", "mlflow"], typer.Option("--as", help="For which tool.")],
+    kind: Annotated[
+        Literal["tensorboard", "mlflow", "openlineage"], typer.Option("--as", help="For which tool.")
+    ],
     target: Annotated[
         str,
         typer.Option(
-            "-o", "--output", help="A log directory of TensorBoard; sqlite:///FILE or http://HOST of MLflow."
+            "-o",
+            "--output",
+            help="A log directory of TensorBoard; sqlite:///FILE or http://HOST of MLflow; FILE or http://HOST"
+            " of OpenLineage.",
         ),
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Write runs that have ended for TensorBoard or MLflow.
+    """Write runs that have ended for TensorBoard, MLflow, or what reads OpenLineage.
 
-    All epochs of all assets, also those before a resume; args, tags, and the figures of what was made. What
-    is there already stays as it is. MLflow is the one whose command is on the PATH; `blut runs tell` writes
-    for Weights & Biases.
+    All epochs of all assets, also those before a resume; args, tags, and the figures of what was made. For
+    OpenLineage the start and the end of each run, and which version of what was made of what. What is there
+    already stays as it is. MLflow is the one whose command is on the PATH; `blut runs tell` writes for
+    Weights & Biases.
     """
     from blut_assets.cli.exports.exported import ExportFault, exported
     from blut_assets.cli.exports.mlflow_store import write_mlflow
+    from blut_assets.cli.exports.openlineage import run_events
+    from blut_assets.cli.exports.openlineage_target import write_openlineage
     from blut_assets.cli.exports.tensorboard import write_tensorboard
     from blut_assets.cli.run.lookup import run_named
     from blut_resources.instance.instance import open_instance
 
-    takes = {"tensorboard": "a directory", "mlflow": "sqlite:///FILE or http://HOST"}
-    if (kind == "mlflow") != ("://" in target):
+    takes = {
+        "tensorboard": "a directory",
+        "mlflow": "sqlite:///FILE or http://HOST",
+        "openlineage": "a file or http://HOST",
+    }
+    of_web = target.startswith(("http://", "https://"))
+    if ("://" in target) != (of_web if kind == "openlineage" else kind == "mlflow"):
         wrong(f"-o {target}: --as {kind} takes {takes[kind]}")
+    events: dict[str, list[Any]] = {}
     try:
         with open_instance(write=False) as instance:
             found = {run.run_id: run for run in (run_named(instance, name) for name in runs)}
             told = [exported(instance, run) for run in found.values()]
+            if kind == "openlineage":
+                events = {run.run_id: run_events(instance, found[run.run_id], run) for run in told}
         if kind == "mlflow":
             made = write_mlflow(told, target)
+        elif kind == "openlineage":
+            made = write_openlineage(events, target)
         else:
             made = {run.run_id: str(write_tensorboard(run, Path(target)) or "") for run in told}
     except ExportFault as error:

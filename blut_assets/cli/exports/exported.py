@@ -83,7 +83,7 @@ def exported(instance: dg.DagsterInstance, run: dg.DagsterRun) -> ExportedRun:
         state=ended_as(instance, run)[0],
         started=record.start_time or record.create_timestamp.timestamp(),
         ended=record.end_time or record.update_timestamp.timestamp(),
-        args=dict(_leaves(settings_of(run.run_config, run.tags) if args is None else args)),
+        args=dict(leaves(settings_of(run.run_config, run.tags) if args is None else args)),
         tags={
             "blut.run": run.run_id,
             **_machine(instance, run.run_id),
@@ -92,7 +92,7 @@ def exported(instance: dg.DagsterInstance, run: dg.DagsterRun) -> ExportedRun:
         results={
             f"{name}/{figure}": float(value)
             for name, values in facts.items()
-            for figure, value in _leaves(values)
+            for figure, value in leaves(values)
             if not isinstance(value, str)
         },
         curves={asset: points(rows) for asset, rows in epochs_of(instance, run.run_id).items()},
@@ -125,11 +125,12 @@ def _machine(instance: dg.DagsterInstance, run_id: str) -> dict[str, str]:
     return {**tags, **({"mlflow.source.git.commit": git["commit"]} if git.get("commit") else {})}
 
 
-def _leaves(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Scalar]]:
+def leaves(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Scalar]]:
+    """Yields every value by its path; None and what is no scalar are left out, or a text."""
     for name, value in values.items():
         path = f"{above}.{name}" if above else name
         if isinstance(value, Mapping) and value:
-            yield from _leaves(value, path)
+            yield from leaves(value, path)
         elif isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value)):
             yield path, value
         elif value is not None:
