@@ -126,7 +126,7 @@ def _machine(instance: dg.DagsterInstance, run_id: str) -> dict[str, str]:
 
 
 def leaves(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Scalar]]:
-    """Yields every value by its path; None and what is no scalar are left out, or a text."""
+    """Yields every value by its path; what else there is than scalars is a text, and None is left out."""
     for name, value in values.items():
         path = f"{above}.{name}" if above else name
         if isinstance(value, Mapping) and value:
