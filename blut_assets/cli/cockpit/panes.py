@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,9 +94,9 @@ class JobsView:
             title = f"{row['recipe']}[{row['partition']}]" if row["partition"] else row["recipe"]
             cells = row["id"][:8], state, title, ago(row["started"]), duration(row["seconds"])
             lines = _job_lines(cells, text_of(row["progress"]), width)
-            lines += _live_lines(row, width, braille) if row["live"] else []
+            lines += tuple(_live_lines(row, width, braille)) if row["live"] else ()
             run = "" if "trials" in row else row["id"]
-            found.append(DrawnRow(row["id"], tuple(lines), tone_of(row["state"]), run))
+            found.append(DrawnRow(row["id"], lines, tone_of(row["state"]), run))
         return found
 
 
@@ -168,13 +169,14 @@ def _live(home: Path, seen: LooksBefore, row: Mapping[str, Any]) -> dict[str, An
     return {**facts, "gone": mark.exists() and liveness.marked(mark) == "no", "now": time.time()}
 
 
-def _job_lines(cells: tuple[str, str, str, str, str], progress: str, width: int) -> list[str]:
+@lru_cache(2 * MOST)  # all but the runs at work are as they were, and to lay them out is what a look costs
+def _job_lines(cells: tuple[str, str, str, str, str], progress: str, width: int) -> tuple[str, ...]:
     """Returns a line, and where what is said of the progress has no room in it, that below it."""
     first = _job_line(*cells, progress, width)
     if not first.endswith("~"):
-        return [first]
+        return (first,)
     told = wrapped(progress, width - 4)
-    return [_job_line(*cells, "", width), *(f"    {line}" for line in told[:WHY_LINES])]
+    return (_job_line(*cells, "", width), *(f"    {line}" for line in told[:WHY_LINES]))
 
 
 def _job_line(name: str, state: str, recipe: str, age: str, took: str, progress: str, width: int) -> str:
