@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from blut_assets.cli.shell.usage import said
 from blut_assets.own_packages import scaffolded
 from blut_assets.terminal.lazy import PLAIN, lazy_group
 from blut_resources.screen import be_plain
@@ -76,7 +77,20 @@ def _brought(in_help: bool = False) -> Mapping[str, str]:
         raise
 
 
-app = typer.Typer(**{**PLAIN, "add_completion": True}, cls=lazy_group(_Places()))
+class _Blut(lazy_group(_Places())):
+    """Is the root: whatever is wrong with the words, of any command, is told from here."""
+
+    def make_context(self, info_name: str | None, args: list[str], *rest: Any, **extra: Any) -> Any:
+        self._words = [*args]
+        with said(self, self._words):
+            return super().make_context(info_name, args, *rest, **extra)
+
+    def invoke(self, ctx: Any) -> Any:
+        with said(self, self._words):
+            return super().invoke(ctx)
+
+
+app = typer.Typer(**{**PLAIN, "add_completion": True}, cls=_Blut)
 
 
 def _version(wanted: bool) -> None:
