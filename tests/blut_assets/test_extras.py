@@ -76,6 +76,7 @@ def test_the_job_of_a_recipe_is_refused_too(fruit: Path, monkeypatch: pytest.Mon
         job.execute_in_process(run_config={"epochs": 1})
 
 
+@pytest.mark.heavy
 @pytest.mark.slow
 def test_a_recipe_without_its_packages_is_marked_and_refused_with_the_line_that_brings_them(
     fruit: Path, home: Path
@@ -96,6 +97,7 @@ def test_a_recipe_without_its_packages_is_marked_and_refused_with_the_line_that_
     assert json.loads(blut(fruit, home, "jobs", "--json", **env).stdout) == [], "nothing was started"
 
 
+@pytest.mark.heavy
 @pytest.mark.slow
 def test_a_cookbook_that_is_not_there_is_refused_by_name(home: Path) -> None:
     for words in (("recipe", "list"), ("plan", "lamquant_joint_codec"), ("doctor",)):

@@ -102,6 +102,7 @@ def test_a_second_owner_may_die_as_well(scene: Scene, undisturbed: dict[str, str
     assert scene.epochs() == list(range(EPOCHS))
 
 
+@pytest.mark.heavy
 def test_a_run_that_says_nothing_of_adoption_takes_it_over_too(
     scene: Scene, undisturbed: dict[str, str]
 ) -> None:

@@ -84,7 +84,8 @@ def recover(scene: Scene, undisturbed: dict[str, str], fault: str) -> None:
 @pytest.mark.parametrize(
     ("at", "victim"),
     [
-        *((at, "self") for at in IN_THE_PAYLOAD),
+        *((at, "self") for at in IN_THE_PAYLOAD[::2]),
+        *(pytest.param(at, "self", marks=pytest.mark.heavy) for at in IN_THE_PAYLOAD[1::2]),
         *((at, "tree") for at in IN_BETWEEN),
         *(pytest.param(at, "run", marks=pytest.mark.heavy) for at in IN_BETWEEN),
     ],
@@ -94,7 +95,9 @@ def test_killed_in_the_payload(scene: Scene, undisturbed: dict[str, str], at: st
     recover(scene, undisturbed, f"{at} ({'payload' if victim == 'self' else victim})")
 
 
-@pytest.mark.parametrize("at", IN_THE_RUN)
+@pytest.mark.parametrize(
+    "at", [*IN_THE_RUN[::2], *(pytest.param(at, marks=pytest.mark.heavy) for at in IN_THE_RUN[1::2])]
+)
 def test_killed_in_the_run(scene: Scene, undisturbed: dict[str, str], at: str) -> None:
     hurt(scene, at)
     recover(scene, undisturbed, at)

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.house.dead import CALLED_ELSEWHERE, LIVING, ROOT, dead
 
 
+@pytest.mark.heavy
 def test_nothing_of_the_project_is_dead() -> None:
     assert not list(dead(*(ROOT / name for name in LIVING)))
 

@@ -35,6 +35,7 @@ def on_terminal(scene: Scene, *words: str, **extra: str) -> tuple[int, str]:
     return process.wait(), written.decode().replace("\r\n", "\n")
 
 
+@pytest.mark.heavy
 def test_plain_output_draws_nothing_anew_and_says_as_much(tmp_path: Path) -> None:
     scene = Scene(tmp_path / "scene")
     scene.behave(epoch_s=0.4)

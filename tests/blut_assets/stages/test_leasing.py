@@ -58,6 +58,7 @@ def times(*started: "subprocess.Popen[str]") -> list[tuple[float, float]]:
     return sorted(found)
 
 
+@pytest.mark.heavy
 def test_two_whose_peaks_exceed_the_memory_never_run_at_once(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -123,6 +123,7 @@ MOVES = {
 }
 
 
+@pytest.mark.heavy
 def test_where_a_module_lives_and_what_it_is_called_changes_no_version(
     copy: Path, before: dict[str, str]
 ) -> None:

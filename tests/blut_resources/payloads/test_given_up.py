@@ -93,6 +93,7 @@ def test_of_a_file(tmp_path: Path) -> None:
     assert len(kept) > 20
 
 
+@pytest.mark.heavy
 def test_of_a_lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BLUT_LEASES", str(tmp_path))
     there = capacity()

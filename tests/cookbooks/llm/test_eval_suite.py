@@ -131,6 +131,7 @@ def test_a_gguf_alone_scores_what_it_scores_beside_its_model(run: Run, given: di
     assert one["candidate"] == other["candidate"]
 
 
+@pytest.mark.heavy
 @pytest.mark.slow
 @pytest.mark.llamacpp
 @pytest.mark.timeout(1800)

@@ -61,6 +61,7 @@ def half(bench: Bench) -> tuple[Path, dict[str, Any], Path, dict[str, Any]]:
     return (part, facts, *bench.verify(copy))
 
 
+@pytest.mark.heavy
 def test_a_half_precision_file_predicts_what_the_model_does(
     half: tuple[Path, dict[str, Any], Path, dict[str, Any]],
 ) -> None:

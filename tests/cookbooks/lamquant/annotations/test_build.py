@@ -327,6 +327,7 @@ def test_lists_of_several_directories_stay_with_their_recordings(tmp_path: Path,
     assert len(events) == 1 and found["counts"]["n_unannotated"] == 1
 
 
+@pytest.mark.heavy
 def test_lists_beside_a_dataset_do_not_make_it_another_one(tree: Path, home: Path, capfd: Any) -> None:
     added = subprocess.run([*BLUT, "data", "add", "people", str(tree)], cwd=REPOSITORY, capture_output=True)
     assert added.returncode == 0, added.stderr

@@ -72,6 +72,7 @@ def test_the_exported_decoder_needs_neither_blut_nor_torch(
     assert not (tmp_path / "x.npy").exists()
 
 
+@pytest.mark.heavy
 @pytest.mark.slow
 def test_the_page_of_the_export_runs(checkpoint: Path, decoder: Path, python: Path) -> None:
     page = (decoder / "README.md").read_text()

@@ -47,6 +47,7 @@ def test_a_controller_begins_with_the_trunk(trunk: Path, seizure_set: SeizureSet
         assert done.returncode != 0 and said in done.stderr
 
 
+@pytest.mark.heavy
 def test_a_trunk_that_saw_what_the_controller_may_not_see_is_refused(
     trunk: Path, seizure_set: SeizureSet
 ) -> None:
