@@ -13,7 +13,7 @@ from typing import Any
 
 import dagster as dg
 
-from blut_assets.pages.small_curve import is_finite, names_of, seams_of, small_curves
+from blut_assets.pages.small_curve import CURVE_OF, is_finite, names_of, seams_of, small_curves
 from blut_resources.files.foreign import read_regular
 from blut_resources.runs.curve import merged
 from blut_resources.text import html, one_line
@@ -58,7 +58,7 @@ class Curves:
         if not rows:
             return {}
         kept = kept_of()
-        small = {f"curve of {name}": text for name, text in small_curves(rows, kept).items()}
+        small = {f"{CURVE_OF}{name}": text for name, text in small_curves(rows, kept).items()}
         large = {"curves": f"![curves]({data_uri(draw(rows, kept))})"}
         return {name: dg.MetadataValue.md(text) for name, text in {**small, **large}.items()}
 

@@ -12,6 +12,8 @@ from blut_resources.text import html, one_line
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 256, 110, 52, 246, 20, 88
 MOST = 2
 """Curves of one training that are shown in place."""
+CURVE_OF = "curve of "
+"""How their metadata is called, before the metric."""
 Point = tuple[float, float]
 
 

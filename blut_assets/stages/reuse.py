@@ -11,6 +11,7 @@ import dagster as dg
 from pydantic import ValidationError
 
 from blut_assets.artifacts import Artifact
+from blut_assets.pages.small_curve import CURVE_OF
 from blut_assets.stages.spec import StageSpec
 from blut_resources.instance.instance import home_of
 from blut_resources.machine.memory import size_text
@@ -255,7 +256,8 @@ def find_earlier(
 def recalled(
     instance: dg.DagsterInstance, store: ArtifactStore, hit: Hit, facts: Iterable[str], there: set[str]
 ) -> dict[str, Any]:
-    """Returns the metadata that a reused result repeats: its facts, and which run shows the rest.
+    """Returns the metadata that a reused result repeats: its facts, the small ones of its curves, and which
+    run shows the rest.
 
     All of it is repeated where the history has lost that run, or never had it.
 
@@ -268,7 +270,8 @@ def recalled(
         there.add(run_id)
     if run_id in there:
         repeated = REPEATED.union(facts)
-        kept = {name: entry for name, entry in hit.event.metadata.items() if name in repeated}
+        told = hit.event.metadata.items()
+        kept = {name: entry for name, entry in told if name in repeated or name.startswith(CURVE_OF)}
         return {**kept, SHOWN_BY: dg.MetadataValue.dagster_run(run_id)}
     digest = digest_of(hit.event)
     noted = results.find(store.root, fingerprint_of(hit.event) or "")

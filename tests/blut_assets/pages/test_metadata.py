@@ -110,6 +110,10 @@ def _metadata(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
     return {name: entry.value for name, entry in event.metadata.items()}
 
 
+def _small_curves(metadata: dict[str, Any]) -> dict[str, str]:
+    return {name: text for name, text in metadata.items() if name.startswith("curve of ")}
+
+
 def test_the_picture_of_very_many_epochs_is_small_and_has_its_spike() -> None:
     rows: list[dict[str, float]] = [{"epoch": n, "loss": 1.0 if n != 7777 else 9.0} for n in range(10_000)]
     picture = draw(rows)
@@ -140,6 +144,7 @@ def test_the_curves_of_a_training_have_the_epochs_from_before_it_was_killed(
             assert again["reused"] and again["epochs"] == shown["epochs"]
             assert again["shown_by"] == again["origin_run"] == made.run_id
             assert not {"curves", "inputs", "manifest"} & again.keys(), "what is shown once is not repeated"
+            assert _small_curves(again) == _small_curves(shown) != {}, "but what is small"
         instance.delete_run(made.run_id)
         found = run()
         assert _metadata(found)["curves"] == shown["curves"], "nothing else in this history shows it by now"
