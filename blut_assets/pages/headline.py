@@ -53,8 +53,14 @@ def headline(artifact: Artifact, names: Sequence[str], note: str = "") -> dict[s
 def _item(name: str, value: Any, meaning: str, most: int) -> str:
     unit, meaning = _unit(name, meaning)
     told = f"- {markdown_cell(name)}: **{markdown_cell(rounded(value, unit))}**"
-    lines = textwrap.wrap(textwrap.shorten(meaning, most, placeholder=" …"), WIDTH) if most else []
-    return "  \n  ".join([told, *(markdown_cell(line, WIDTH) for line in lines)])
+    return "  \n  ".join([told, *(in_lines(meaning.replace("``", ""), most) if most else [])])
+
+
+def in_lines(text: str, most: int) -> list[str]:
+    """Returns so many characters of a text at most, as Markdown, in lines that the column of values shows."""
+    return [
+        markdown_cell(line) for line in textwrap.wrap(textwrap.shorten(text, most, placeholder=" …"), WIDTH)
+    ]
 
 
 def _unit(name: str, meaning: str) -> tuple[str, str]:

@@ -79,7 +79,7 @@ def _svg(
 
     line = "L".join(f"{across(x)} {up(y)}" for x, y in drawn)
     known = dict(points)
-    told = f", kept {known[kept]:.4g} of epoch {kept} (green)" if kept in known else ""
+    told = f"; kept {kept}: {known[kept]:.4g} (green)" if kept in known else ""
     marks = "".join(
         f"<path d='M{across(s)} {TOP}V{BOTTOM}' stroke='#c52'/>" for s in seams if left <= s < right
     )
@@ -89,7 +89,7 @@ def _svg(
         f"<svg xmlns='http://www.w3.org/2000/svg' width='{WIDTH}' height='{HEIGHT}' font-size='11'"
         f" font-family='Arial'><path d='M0 0H{WIDTH}V{HEIGHT}H0' fill='#fff'/>"
         f"<path d='M{LEFT} {TOP}V{BOTTOM}H{RIGHT}M{line}' fill='none' stroke='#26a'/>{marks}"
-        f"<text y='12' x='4'>{html(name)}{told}</text>"
+        f"<text y='12' x='4'>{html(name)}</text>"
         f"<text y='{TOP + 8}' x='4'>{high:.4g}</text><text y='{BOTTOM}' x='4'>{low:.4g}</text>"
-        f"<text y='104' x='{LEFT}'>epoch {left:g} to {right:g}</text></svg>"
+        f"<text y='104' x='4'>epoch {left:g} to {right:g}{told}</text></svg>"
     )

@@ -11,7 +11,7 @@ import dagster as dg
 
 from blut_assets.artifacts import Artifact
 from blut_assets.pages.curves import kept_epoch
-from blut_assets.pages.headline import facts_shown, headline, in_order
+from blut_assets.pages.headline import facts_shown, headline, in_lines, in_order
 from blut_assets.pages.metadata import KIND, bytes_shown
 from blut_assets.paths import drifted
 from blut_assets.stages import reuse
@@ -37,7 +37,6 @@ from blut_resources.remote.attached import pushes
 from blut_resources.runs.deadline import DeadlinePassed
 from blut_resources.store import results
 from blut_resources.store.artifacts import StoreError
-from blut_resources.text import markdown_cell
 
 
 class Computation:
@@ -240,7 +239,7 @@ class Computation:
         there = made_before(self.context.run.run_id).there
         known = reuse.recalled(self.context.instance, self.store, hit, artifact.facts(), there)
         metadata = {**known, reuse.REUSED: True, **_origin(hit)}
-        note = f"**Reused**: nothing was computed. {markdown_cell(hit.words(), 200)} has made it."
+        note = "  \n".join(["**Reused**: nothing was computed.", *in_lines(f"Made by {hit.words()}.", 200)])
         result = self._materialize(artifact, metadata, note, True, hit.event.metadata)
         if not (self._has_freshness() and self._is_newest(artifact)):
             yield self._said_once(result)

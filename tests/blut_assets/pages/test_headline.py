@@ -86,7 +86,11 @@ def test_an_event_has_what_is_asked_first_in_place_and_digests_and_json_last() -
     assert said.startswith("Computed in") and "- error: **14.5 %**" in said
     assert "kept" in unquote(first[small[0]].value) and "![curves]" in first["curves"].value
     assert again["reused"].value and next(iter(again)) == "headline"
-    assert again["headline"].value.startswith("**Reused**: nothing was computed.")
+    first_line, second_line = again["headline"].value.splitlines()[:2]
+    assert first_line.startswith("**Reused**: nothing was computed.") and second_line.startswith(
+        "Made by run "
+    )
+    assert {len(line) for line in text_of(again["headline"].value).splitlines()} <= {*range(50)}, "fits"
 
 
 def test_a_headline_has_units_and_says_what_was_measured_on_what() -> None:
@@ -119,7 +123,7 @@ def test_a_curve_in_place_has_its_range_its_seams_and_the_kept_epoch() -> None:
         assert len(text) <= INLINE
         svg = ElementTree.fromstring(unquote(text.partition("svg+xml,")[2].removesuffix(">)")))
         said = " ".join(svg.itertext())
-        assert "epoch 1 to 200" in said and "epoch 70 (green)" in said
+        assert "epoch 1 to 200; kept 70: " in said and "(green)" in said
         assert sum(one.get("stroke") == "#c52" for one in svg.iter()) == 1
         assert sum(one.tag.endswith("circle") for one in svg.iter()) == 1
 
