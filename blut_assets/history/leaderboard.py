@@ -11,6 +11,7 @@ import itertools
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -39,7 +40,8 @@ SHOWN = 50
 class RankedResult:
     """Describes one result of a recipe: the newest run that had it, what it measured, and of what args.
 
-    ``partition`` is empty for a recipe without partitions.
+    ``partition`` is empty for a recipe without partitions, and ``on`` (the digests of what it was measured
+    on, by the names of the inputs) where the metric does not name these.
     """
 
     run_id: str
@@ -47,6 +49,7 @@ class RankedResult:
     facts: Mapping[str, Any]
     args: Mapping[str, Any]
     partition: str = ""
+    on: tuple[tuple[str, str], ...] = ()
 
     def rank(self, metric: Metric) -> tuple[bool, float]:
         """Returns what to sort by; runs that are not ranked come last."""
@@ -60,12 +63,34 @@ class RankedResult:
 def results(instance: dg.DagsterInstance, recipe: Recipe, metric: Metric) -> list[RankedResult]:
     """Returns the results of a recipe, the best one first. The same result of the same args, and
     of the same partition, counts once.
+
+    Those that were measured on the same come together, and what the newest was measured on comes first.
     """
     distinct: dict[str, RankedResult] = {}
     for digest, result in _found(instance, recipe, metric):
         same = json.dumps([digest, result.partition, dict(result.args)], sort_keys=True, default=str)
         distinct.setdefault(same, result)
-    return sorted(distinct.values(), key=lambda result: result.rank(metric))
+    newest: dict[tuple[tuple[str, str], ...], float] = {}
+    for result in distinct.values():
+        newest[result.on] = max(result.at, newest.get(result.on, 0.0))
+    return sorted(distinct.values(), key=lambda one: (-newest[one.on], one.on, one.rank(metric)))
+
+
+def places(found: Sequence[RankedResult], metric: Metric) -> list[int | None]:
+    """Returns the place of each result among those that were measured on the same; None if it has none."""
+    seen: Counter[tuple[tuple[str, str], ...]] = Counter()
+    counted = list[int | None]()
+    for result in found:
+        seen[result.on] += 1
+        counted.append(None if result.rank(metric)[0] else seen[result.on])
+    return counted
+
+
+def measured_on(found: Sequence[RankedResult]) -> list[str]:
+    """Returns for each result in words on what it was measured; nothing where that is the same of all."""
+    if len({result.on for result in found}) < 2:
+        return [""] * len(found)
+    return [", ".join(f"{name} {digest[:8]}" for name, digest in result.on) for result in found]
 
 
 def _found(
@@ -82,7 +107,9 @@ def _found(
         known = args_of(run)
         given = dict.fromkeys(defaults) if known is None else {**defaults, **known}
         args = {name: value for name, value in given.items() if name not in COMMON}
-        about = (run.run_id, record.timestamp, entry.value, args, event.partition or "")
+        taken = reuse.inputs_of(event)
+        on = tuple((name, taken.get(name, "")) for name in metric.within)
+        about = (run.run_id, record.timestamp, entry.value, args, event.partition or "", on)
         yield entry.value["digest"], RankedResult(*about)
 
 
@@ -100,16 +127,17 @@ def table(found: Sequence[RankedResult], metric: Metric) -> str:
     arrow = "↑" if metric.best == "highest" else "↓"
     names = [f"**{name} {arrow}**" if name == metric.fact else name for name in facts]
     parted = any(result.partition for result in found)
-    first = ["", "partition"] if parted else [""]
+    place_of, on = places(found, metric), measured_on(found)
+    first = ["", *(["partition"] if parted else []), *(["measured on"] if any(on) else [])]
     lines = [[*first, *names, "run", *(f"`{name}`" for name in args), "when (UTC)"]]
     lines.append(["---"] * len(lines[0]))
-    for number, result in enumerate(found[:SHOWN], 1):
+    for number, result in enumerate(found[:SHOWN]):
         values = [_text(result.facts.get(name)) for name in facts]
         given = [_text(result.args.get(name)) for name in args]
         link = f"[{result.run_id[:8]}](/runs/{result.run_id})"
         when = time.strftime("%Y-%m-%d %H:%M", time.gmtime(result.at))
-        place = ["-" if result.rank(metric)[0] else str(number)]
-        place += [_text(result.partition)] if parted else []
+        place = [str(place_of[number] or "-"), *([_text(result.partition)] if parted else [])]
+        place += [on[number]] if any(on) else []
         lines.append([*place, *values, link, *given, when])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -163,13 +191,18 @@ def leaderboard_asset(cookbook: str, recipe: Recipe, metric: Metric) -> dg.Asset
     """Returns the asset ``<cookbook>/<recipe>_leaderboard``, always the same one for a recipe.
 
     Raises:
-        TypeError: if the artifact has no such fact.
+        TypeError: if the artifact has no such fact, or the asset no such input.
     """
     spec = _spec(metric)
     for fact in filter(None, (metric.fact, metric.only_if)):
         if fact not in spec.output.model_fields:
             raise TypeError(f"recipe {recipe.name}: {spec.output.__name__} has no fact {fact!r}")
+    for name in metric.within:
+        if name not in spec.inputs:
+            raise TypeError(f"recipe {recipe.name}: {metric.asset.key.to_user_string()} takes no {name!r}")
     ranked = f" Ranked are those with `{metric.only_if}`." if metric.only_if else ""
+    within = " and ".join(f"`{name}`" for name in metric.within)
+    ranked += f" Only those of the same {within} are ranked against each other." if within else ""
 
     @dg.asset(
         key=[cookbook, f"{recipe.name}_leaderboard"],

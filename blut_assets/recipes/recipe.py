@@ -43,6 +43,8 @@ class Metric:
         fact: a number.
         best: whether higher or lower is better.
         only_if: a fact that must be true for a run to be ranked; the others are listed after.
+        within: inputs of the asset that say on what it was measured, such as the corpus and the split: only
+            results that had the same ones are ranked against each other.
         shows: what the leaderboard shows besides, as metadata; called with the store and the facts of the
             results, the best first.
     """
@@ -51,6 +53,7 @@ class Metric:
     fact: str
     best: Literal["highest", "lowest"]
     only_if: str = ""
+    within: tuple[str, ...] = ()
     shows: Callable[[ArtifactStore, Sequence[Mapping[str, Any]]], Mapping[str, Any]] | None = None
 
 

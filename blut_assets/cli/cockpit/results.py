@@ -33,17 +33,22 @@ class LeaderboardView:
         return _rank_line("", "run", "value", "age", "args that differ", width)
 
     def draw(self, rows: Rows, width: int, braille: bool) -> list[DrawnRow]:
-        """Returns an entry for each result; the first of a recipe has its name above."""
-        found, before = list[DrawnRow](), ""
+        """Returns an entry for each result; the first of a recipe has its name above, and on what those are
+        measured that are ranked together.
+        """
+        found, before = list[DrawnRow](), ("", "")
         for row in rows:
-            title = f"{row['recipe']}: {row['metric']}, {row['best']} first"
+            titles = [cut(f"{row['recipe']}: {row['metric']}, {row['best']} first", width)]
+            titles = titles if row["recipe"] != before[0] else []
+            titles += [cut(f"on {row['on']}:", width)] if row["on"] else []
             place = "-" if row["place"] is None else str(row["place"])
             value = numbers({"": row["value"]})[1:] if isinstance(row["value"], int | float) else "-"
             args = {**({"partition": row["partition"]} if row["partition"] else {}), **row["args"]}
             line = _rank_line(place, row["run"][:8], value, ago(row["at"]), numbers(args), width)
-            lines = (line,) if row["recipe"] == before else (cut(title, width), line)
+            now = row["recipe"], row["on"]
+            lines = (line,) if now == before else (*titles, line)
             found.append(DrawnRow(row_key(row), lines, run=row["run"]))
-            before = row["recipe"]
+            before = now
         return found
 
 

@@ -14,7 +14,7 @@ from cookbooks.lamquant.corpus import lma_corpus, split_manifest, training_windo
 from cookbooks.lamquant.floors import SHIPPED_DECODER_REGISTRY, decoder_floors
 from cookbooks.lamquant.promotion import promoted_decoder
 from cookbooks.lamquant.recipes.args import CodecTrainingArgs, WindowsArgs
-from cookbooks.lamquant.recipes.refusals import JudgedOnSplit, refuse_what_the_gate_would
+from cookbooks.lamquant.recipes.refusals import MEASURED_ON, JudgedOnSplit, refuse_what_the_gate_would
 from cookbooks.lamquant.sources import recordings, registry_path, split_request
 from cookbooks.lamquant.training import decoder_checkpoint, joint_checkpoint
 from cookbooks.lamquant.verdicts.decoder import decoder_verdict
@@ -60,6 +60,6 @@ COMBINED_DECODER = Recipe(
     output=DecoderVerdict,
     configure=_configure,
     input_kinds=[Recordings.kind],
-    metric=Metric(decoder_verdict, "gain_pct", "highest", only_if="passed"),
+    metric=Metric(decoder_verdict, "gain_pct", "highest", only_if="passed", within=MEASURED_ON),
     demo="args_demo_decoder",
 )

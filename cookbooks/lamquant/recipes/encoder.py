@@ -23,7 +23,7 @@ from cookbooks.lamquant.firmware import firmware_bundle, hardened_checkpoint
 from cookbooks.lamquant.floors import SHIPPED_DEVICE_REGISTRY, device_floors
 from cookbooks.lamquant.promotion import promoted_device
 from cookbooks.lamquant.recipes.args import CodecTrainingArgs, WindowsArgs
-from cookbooks.lamquant.recipes.refusals import JudgedOnSplit, refuse_what_the_gate_would
+from cookbooks.lamquant.recipes.refusals import MEASURED_ON, JudgedOnSplit, refuse_what_the_gate_would
 from cookbooks.lamquant.sources import recordings, registry_path, split_request
 from cookbooks.lamquant.training import joint_checkpoint
 from cookbooks.lamquant.verdicts.device import device_verdict
@@ -85,6 +85,6 @@ ENCODER = Recipe(
     output=DeviceVerdict,
     configure=_configure,
     input_kinds=[Recordings.kind],
-    metric=Metric(device_verdict, "worst_prdn", "lowest", only_if="passed"),
+    metric=Metric(device_verdict, "worst_prdn", "lowest", only_if="passed", within=MEASURED_ON),
     demo="args_demo_encoder",
 )

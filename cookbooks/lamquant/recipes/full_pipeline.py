@@ -18,7 +18,7 @@ from cookbooks.lamquant.floors import SHIPPED_PIPELINE_REGISTRY, pipeline_floors
 from cookbooks.lamquant.labelling import annotation_files, annotations, newly_annotated
 from cookbooks.lamquant.promotion import promoted_pipeline
 from cookbooks.lamquant.recipes.args import CodecTrainingArgs, LabelArgs, WindowsArgs
-from cookbooks.lamquant.recipes.refusals import JudgedOnSplit, refuse_what_the_gate_would
+from cookbooks.lamquant.recipes.refusals import MEASURED_ON, JudgedOnSplit, refuse_what_the_gate_would
 from cookbooks.lamquant.recipes.snn import ControllerArgs
 from cookbooks.lamquant.sources import recordings, registry_path, split_request
 from cookbooks.lamquant.training import joint_checkpoint
@@ -60,7 +60,7 @@ FULL_PIPELINE = Recipe(
     output=PipelineVerdict,
     configure=_configure,
     input_kinds=[Recordings.kind],
-    metric=Metric(pipeline_verdict, "rate_advantage", "highest", only_if="passed"),
+    metric=Metric(pipeline_verdict, "rate_advantage", "highest", only_if="passed", within=MEASURED_ON),
     annotated=newly_annotated,
     demo="args_demo_pipeline",
 )

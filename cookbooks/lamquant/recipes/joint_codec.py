@@ -15,7 +15,7 @@ from cookbooks.lamquant.floors import floor_registry
 from cookbooks.lamquant.gate.board import rate_board
 from cookbooks.lamquant.promotion import promoted_codec
 from cookbooks.lamquant.recipes.args import CodecTrainingArgs, WindowsArgs
-from cookbooks.lamquant.recipes.refusals import JudgedOnSplit, refuse_what_the_gate_would
+from cookbooks.lamquant.recipes.refusals import MEASURED_ON, JudgedOnSplit, refuse_what_the_gate_would
 from cookbooks.lamquant.sources import recordings, registry_path, split_request
 from cookbooks.lamquant.training import joint_checkpoint
 from cookbooks.lamquant.verdicts.joint import pccp_verdict
@@ -50,6 +50,8 @@ JOINT_CODEC = Recipe(
     output=PccpVerdict,
     configure=_configure,
     input_kinds=[Recordings.kind],
-    metric=Metric(pccp_verdict, "worst_prdn", "lowest", only_if="passed", shows=rate_board),
+    metric=Metric(
+        pccp_verdict, "worst_prdn", "lowest", only_if="passed", within=MEASURED_ON, shows=rate_board
+    ),
     demo="args_demo",
 )

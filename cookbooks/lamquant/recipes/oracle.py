@@ -14,7 +14,7 @@ from cookbooks.lamquant.corpus import lma_corpus, split_manifest, training_windo
 from cookbooks.lamquant.floors import SHIPPED_ORACLE_REGISTRY, oracle_floors
 from cookbooks.lamquant.promotion import promoted_oracle
 from cookbooks.lamquant.recipes.args import CodecTrainingArgs, WindowsArgs
-from cookbooks.lamquant.recipes.refusals import JudgedOnSplit, refuse_what_the_gate_would
+from cookbooks.lamquant.recipes.refusals import MEASURED_ON, JudgedOnSplit, refuse_what_the_gate_would
 from cookbooks.lamquant.sources import recordings, registry_path, split_request
 from cookbooks.lamquant.training import joint_checkpoint, teacher_checkpoint
 from cookbooks.lamquant.verdicts.oracle import oracle_verdict
@@ -54,6 +54,6 @@ ORACLE = Recipe(
     output=OracleVerdict,
     configure=_configure,
     input_kinds=[Recordings.kind],
-    metric=Metric(oracle_verdict, "headroom_bits_pct", "highest", only_if="passed"),
+    metric=Metric(oracle_verdict, "headroom_bits_pct", "highest", only_if="passed", within=MEASURED_ON),
     demo="args_demo_oracle",
 )

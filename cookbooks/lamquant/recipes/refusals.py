@@ -20,6 +20,9 @@ from cookbooks.lamquant.signal.placing import SplitPolicy
 from cookbooks.lamquant.sources import requested
 from cookbooks.lamquant.subjects.sides import SPLITS
 
+MEASURED_ON = ("lma_corpus", "split_manifest")
+"""Inputs of every verdict by which its figures may be compared with those of another: the same sealed set."""
+
 
 class JudgedOnSplit(SplitArgs, JudgedArgs):
     """Holds the args of every recipe that judges on sealed patients."""

@@ -21,7 +21,7 @@ from cookbooks.lamquant.floors import SHIPPED_SNN_REGISTRY, snn_floors
 from cookbooks.lamquant.labelling import annotation_files, annotations, newly_annotated
 from cookbooks.lamquant.promotion import promoted_snn
 from cookbooks.lamquant.recipes.args import LabelArgs, TrainingArgs
-from cookbooks.lamquant.recipes.refusals import JudgedOnSplit, refuse_what_the_gate_would
+from cookbooks.lamquant.recipes.refusals import MEASURED_ON, JudgedOnSplit, refuse_what_the_gate_would
 from cookbooks.lamquant.sources import recordings, registry_path, split_request
 from cookbooks.lamquant.verdicts.snn import snn_verdict
 
@@ -98,7 +98,7 @@ SNN = Recipe(
     output=SnnVerdict,
     configure=_configure,
     input_kinds=[Recordings.kind],
-    metric=Metric(snn_verdict, "auc", "highest", only_if="passed"),
+    metric=Metric(snn_verdict, "auc", "highest", only_if="passed", within=MEASURED_ON),
     annotated=newly_annotated,
     demo="args_demo_snn",
 )

@@ -130,7 +130,7 @@ def _tail(tail: Tail, args: GgufArgs) -> Configs:
 
 def _loss(tail: Tail) -> Metric:
     """Compare what ships: the quantised file, on held-out rows."""
-    return Metric(tail.evaluation, "loss_quantised", "lowest")
+    return Metric(tail.evaluation, "loss_quantised", "lowest", within=("split",))
 
 
 BACKEND = "lamu"
@@ -176,7 +176,7 @@ HF_FINETUNE = Recipe(
     backend="hf_trainer",
     configure=_hf_finetune,
     input_kinds=[ExamplesFile.kind, HfModel.kind],
-    metric=Metric(sft_checkpoint, "eval_loss", "lowest"),
+    metric=Metric(sft_checkpoint, "eval_loss", "lowest", within=("sft_split",)),
 )
 
 DPO = Recipe(

@@ -78,7 +78,7 @@ def test_a_metric_of_several_runs_is_one_row_and_a_resume_is_marked(home: Path) 
 
 def test_a_leaderboard_names_each_recipe_once_and_the_args_that_differ() -> None:
     row = {"recipe": "tiny", "metric": "loss", "best": "lowest", "place": 1, "value": 0.25, "run": "a" * 32}
-    row |= {"at": 0.0, "partition": "", "args": {"epochs": 3}}
+    row |= {"at": 0.0, "partition": "", "args": {"epochs": 3}, "on": ""}
     other = {
         **row,
         "place": None,
@@ -91,6 +91,11 @@ def test_a_leaderboard_names_each_recipe_once_and_the_args_that_differ() -> None
     assert entries[0].lines == ("tiny: loss, lowest first", "  1 aaaaaaaa 0.25       -          epochs=3")
     assert entries[1].lines == ("  - bbbbbbbb -          -          partition=west epochs=4",)
     assert [one.run for one in entries] == [row["run"], other["run"]]
+    (first, second, third) = LeaderboardView().draw(
+        [{**row, "on": "split 1"}, {**row, "on": "split 2"}, {**other, "on": "split 2"}], 76, False
+    )
+    assert first.lines[:2] == ("tiny: loss, lowest first", "on split 1:")
+    assert second.lines[0] == "on split 2:" and len(second.lines) == 2 and len(third.lines) == 1
 
 
 def test_a_version_is_promoted_once_its_whole_name_is_typed(home: Path, tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ import dagster as dg
 import pytest
 
 from blut_assets.artifacts import Artifact
+from blut_assets.cli.views.leaderboard import ranked_rows
+from blut_assets.history.leaderboard import board as leaderboard
 from blut_assets.history.leaderboard import leaderboard_asset, leaderboard_sensor
 from blut_assets.recipes import Cookbook, Metric, Recipe, RecipeArgs
 from blut_assets.stages import Stage, StageConfig, stage_asset
@@ -57,6 +59,47 @@ def _contents(store: ArtifactStore, results: Sequence[Mapping[str, Any]]) -> dic
     return {"contents": ", ".join(store.read(str(r["digest"]), "score").decode().strip() for r in results)}
 
 
+class Sealed(Artifact):
+    """What is measured on."""
+
+    kind = "toy.sealed"
+
+
+class SealedConfig(StageConfig):
+    """Its text."""
+
+    text: str = ""
+
+
+class SealedArgs(Args):
+    """The args, and the text that is measured on."""
+
+    text: str = ""
+
+
+@stage_asset(cookbook="toy", group="corpus", kinds={"text"})
+def sealed(stage: Stage, config: SealedConfig) -> Sealed:
+    """The text."""
+    (stage.out / "text").write_text(config.text)
+    return Sealed()
+
+
+@stage_asset(cookbook="toy", group="training", kinds={"text"})
+def graded(stage: Stage, sealed: Sealed, config: ScoreConfig) -> Score:
+    """A score on the text."""
+    (stage.out / "score").write_text(f"{config.lr} {(stage.open(sealed) / 'text').read_text()}")
+    return Score(value=config.lr * 10, passed=config.lr < 1)
+
+
+def _graded(args: SealedArgs) -> dict[str, StageConfig]:
+    return {"sealed": SealedConfig(text=args.text), "graded": ScoreConfig(lr=args.lr)}
+
+
+GRADED = Recipe(
+    *("toy_grade", "train", "Toy.", SealedArgs, [sealed, graded], Score, _graded),
+    metric=Metric(graded, "value", "highest", only_if="passed", within=("sealed",)),
+)
+
 METRIC = Metric(score, "value", "highest", only_if="passed", shows=_contents)
 RECIPE = Recipe("toy_train", "train", "Toy.", Args, [score], Score, _configure, metric=METRIC)
 BOARD = leaderboard_asset("toy", RECIPE, METRIC)
@@ -106,9 +149,36 @@ def test_the_best_run_is_first_and_what_does_not_count_is_last() -> None:
     assert "| 0.2 | - |" in rows[3], "what was not given"
 
 
+@pytest.mark.usefixtures("home")
+def test_results_are_ranked_among_those_that_were_measured_on_the_same() -> None:
+    defs = dg.Definitions([sealed, graded], jobs=[GRADED.job()], resources={"blut_handles": HANDLES})
+    metric = GRADED.metric
+    assert metric
+    with open_instance() as instance:
+        for lr, text in ((0.2, "a"), (0.4, "a"), (2.0, "b"), (0.1, "b")):
+            values = GRADED.parse({"lr": lr, "text": text}).model_dump(mode="json")
+            defs.resolve_job_def("toy_grade").execute_in_process(values, instance=instance)
+            if lr == 0.4:
+                assert "measured on" not in leaderboard(instance, GRADED, metric)[0], "all on the same"
+        text, metadata = leaderboard(instance, GRADED, metric)
+        rows = ranked_rows(instance, [GRADED])
+    told = [(row["place"], row["args"]["text"], row["value"]) for row in rows]
+    assert told == [(1, "b", 1.0), (None, "b", 20.0), (1, "a", 4.0), (2, "a", 2.0)], (
+        "that of the newest first"
+    )
+    assert [row["on"] for row in rows] == [rows[0]["on"]] * 2 + [rows[2]["on"]] * 2
+    assert rows[0]["on"].startswith("sealed ") and rows[0]["on"] != rows[2]["on"]
+    assert metadata["best_value"] == 1.0
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
+    assert [line[:2] for line in lines[2:]] == [[str(row["place"] or "-"), row["on"]] for row in rows]
+    assert lines[0][1] == "measured on"
+
+
 def test_a_metric_that_the_artifact_does_not_have_is_refused() -> None:
     with pytest.raises(TypeError, match="recipe toy_train: Score has no fact 'speed'"):
         leaderboard_asset("toy", RECIPE, Metric(score, "speed", "highest"))
+    with pytest.raises(TypeError, match="recipe toy_train: toy/score takes no 'rows'"):
+        leaderboard_asset("toy", RECIPE, Metric(score, "value", "highest", within=("rows",)))
 
 
 @pytest.mark.usefixtures("home")
