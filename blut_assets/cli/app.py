@@ -78,7 +78,7 @@ def _brought(in_help: bool = False) -> Mapping[str, str]:
 
 
 class _Blut(lazy_group(_Places())):
-    """Is the root: whatever is wrong with the words, of any command, is told from here."""
+    """Says as the root of all commands whatever is wrong with their words."""
 
     def make_context(self, info_name: str | None, args: list[str], *rest: Any, **extra: Any) -> Any:
         self._words = [*args]
