@@ -8,6 +8,7 @@ import dagster as dg
 
 from blut_assets.datasets import DataKind
 from blut_assets.floors import FloorsFormat
+from blut_assets.model_forms import ModelForm
 from blut_assets.recipes.recipe import Recipe
 from blut_assets.splits import SplitFormat
 from blut_assets.stages.spec import spec_of
@@ -40,6 +41,7 @@ class Cookbook:
         data: kinds of data that `blut data add` can look at.
         travel: what goes along with a verdict that is exported, and how it is judged again elsewhere.
         floors: formats of floors files that can be pinned for a governed alias.
+        forms: in which `blut model export` hands out its models, by the name that ``--as`` takes.
         splits: assets that say who is on which side, which `blut data split export` writes.
         extras: what pip is asked for to have all that its payloads import, such as ``mine[gpu]``.
         tools: programs, and the like, that its stages call.
@@ -63,6 +65,7 @@ class Cookbook:
     data: Sequence[DataKind] = field(default=())
     floors: Sequence[FloorsFormat] = field(default=())
     travel: Travel | None = None
+    forms: Mapping[str, ModelForm] = field(default_factory=dict)
     splits: Sequence[SplitFormat] = field(default=())
     extras: Sequence[str] = field(default=())
     tools: Sequence[Tool] = field(default=())

@@ -17,6 +17,7 @@ def cookbook() -> "Cookbook":
     from blut_resources.runs.intent import Intents
     from cookbooks.llm.corpus import preference_dataset, preference_split, sft_dataset, sft_split
     from cookbooks.llm.data_kinds import KINDS
+    from cookbooks.llm.exports.forms import FORMS
     from cookbooks.llm.gate import bundle
     from cookbooks.llm.gate.floors import EXAMPLE, SCHEMA, pinned_floors
     from cookbooks.llm.gguf import gguf_preflight
@@ -55,6 +56,7 @@ def cookbook() -> "Cookbook":
         intents=Intents(small={"max_steps": 10}, names=("promote_as", "register_as", "alias")),
         floors=[FloorsFormat(SCHEMA, pinned_floors, EXAMPLE)],
         travel=bundle,
+        forms=FORMS,
         extras=["blut[llm]"],
         tools=[
             Tool("g++", "llama.cpp is built for GGUF"),

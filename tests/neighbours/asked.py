@@ -68,6 +68,7 @@ ASKED = {
     "model list": Asked(""),
     "model show": Asked("mine@prod", REFUSED),
     "model resolve": Asked("mine@prod", REFUSED),
+    "model export": Asked("mine@prod {scratch}/handed", REFUSED),
     "model history": Asked("mine", REFUSED),
     "verdict keygen": Asked("{scratch}/key", writes=True, everywhere=False),
     "verdict export": Asked("mine@prod {scratch}/verdict.zip --key {scratch}/key", REFUSED),

@@ -7,6 +7,7 @@ import typer
 from blut_assets.cli.commands import model_digest, model_moves
 from blut_assets.cli.commands import model_rows as rows
 from blut_assets.cli.commands.model_common import NAME, explained, opened
+from blut_assets.cli.commands.model_export import export
 from blut_assets.cli.commands.model_govern import govern
 from blut_assets.cli.shell import completion
 from blut_assets.cli.views.models import as_json as told
@@ -18,7 +19,9 @@ from blut_resources.registry.models import Entry, ModelRegistry, Registration, R
 from blut_resources.text import meant
 
 app = group("Registered models: versions, aliases, promotion, floors.")
-for command in (model_moves.promote, model_moves.rollback, model_moves.drop, model_moves.retire, govern):
+for command in (model_moves.promote, model_moves.rollback, model_moves.drop, model_moves.retire):
+    app.command()(command)
+for command in (govern, export):
     app.command()(command)
 
 

@@ -68,7 +68,7 @@ def report(
         if kind == PDF:
             browser()
         with open_instance(write=False) as instance:
-            found = _report(instance, asked)
+            found = report_of(instance, asked)
         text = card(found) if kind == CARD else page(found, time.time())
         data = as_pdf(text) if kind == PDF else text.encode()
         with new_file(output) as file:
@@ -84,7 +84,12 @@ def report(
         typer.echo("\n".join([f"{output}: {size(len(data))}", *(f"missing: {m}" for m in found.missing)]))
 
 
-def _report(instance: "dg.DagsterInstance", asked: str) -> "Report":
+def report_of(instance: "dg.DagsterInstance", asked: str) -> "Report":
+    """Returns the report of a run, or of the run that made a registered model.
+
+    Raises:
+        RegistryError: neither is called that.
+    """
     from blut_assets.cli.commands.model import _known, _unknown
     from blut_assets.cli.commands.results import results_of
     from blut_assets.cli.report.gathered import ReportMaker

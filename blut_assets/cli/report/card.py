@@ -16,8 +16,12 @@ LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
 SPECIAL = re.compile(r"([\\`*_\[\]<>|#])")
 
 
-def card(report: Report) -> str:
-    """Returns the file; every text in it that others wrote is escaped."""
+def card(report: Report, front: Mapping[str, Any] | None = None) -> str:
+    """Returns the file; every text in it that others wrote is escaped.
+
+    Args:
+        front: of its front matter, what Blut does not know better.
+    """
     name = report.model or report.title
     parts = {
         "": _about(report),
@@ -32,8 +36,8 @@ def card(report: Report) -> str:
         "What is not known": "\n".join(f"- {_text(one)}" for one in report.missing),
     }
     told = [f"## {title}\n\n{part}" if title else part for title, part in parts.items() if part]
-    front = yaml.safe_dump(_front(report), sort_keys=False, allow_unicode=True)
-    return "\n\n".join([f"---\n{front}---", f"# {_text(name)}", *told]) + "\n"
+    matter = yaml.safe_dump({**(front or {}), **_front(report)}, sort_keys=False, allow_unicode=True)
+    return "\n\n".join([f"---\n{matter}---", f"# {_text(name)}", *told]) + "\n"
 
 
 def _front(report: Report) -> dict[str, Any]:

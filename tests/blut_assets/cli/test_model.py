@@ -1,6 +1,7 @@
 """`blut model` on a registry on disk: what it shows, what it moves, and its status when it refuses."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,40 @@ def test_a_name_resolves_to_a_digest_or_to_the_bytes(bench: Bench) -> None:
     assert Path(blut_model("resolve", "mine@prod", "--path").stdout.strip()).read_text() == "good"
     refused = blut_model("resolve", "mine@2", "--role", "weights")
     assert refused.exit_code == 2 and "none of candidate, evaluation, merged" in refused.stderr
+
+
+def test_a_model_is_handed_out_whole_with_a_card(bench: Bench, tmp_path: Path) -> None:
+    bench.promote("prod", 2)
+    out = tmp_path / "out"
+    done = blut_model("export", "mine@prod", str(out), "--json")
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert told["model"] == "mine@2" and "README.md" in told["files"] and len(told["files"]) == 2
+    (given,) = [path for path in out.iterdir() if path.name != "README.md"]
+    assert given.read_text() == "good" and os.access(given, os.W_OK), "it is the user's own"
+    assert "mine@prod" in (out / "README.md").read_text()
+    for words, status, reason in (
+        (("mine@prod", str(out)), 2, "is there already; name a new one"),
+        (("mine@prod", str(tmp_path / "not" / "there")), 2, "there is no directory"),
+        (("mine@prod", str(tmp_path / "new"), "--as", "fils"), 1, "did you mean 'files'"),
+        (("mine@prod", str(tmp_path / "new"), "--as", "gguf"), 1, "is no language model"),
+        (("mine@7", str(tmp_path / "new")), 2, "has no version 7"),
+    ):
+        refused = blut_model("export", *words)
+        assert refused.exit_code == status and reason in refused.stderr
+        assert not (tmp_path / "new").exists()
+
+
+def test_a_model_that_cannot_be_written_whole_is_not_there(bench: Bench, tmp_path: Path) -> None:
+    with open_instance(write=False) as instance:
+        candidate = bench.registry.registration("mine@2").candidate
+        damaged = store_of(instance).open(candidate)
+    damaged = next(damaged.iterdir()) if damaged.is_dir() else damaged
+    damaged.chmod(0o600)
+    damaged.write_text("other bytes")
+    refused = blut_model("export", "mine@2", str(tmp_path / "out"))
+    assert refused.exit_code == 1 and candidate[:12] in refused.stderr
+    assert not (tmp_path / "out").exists() and not [*tmp_path.glob(".out.*")]
 
 
 def test_promotion_is_refused_without_a_pass_and_undone_by_rollback(bench: Bench) -> None:

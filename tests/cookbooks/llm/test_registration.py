@@ -10,12 +10,14 @@ import pytest
 from blut_assets.definitions import defs
 from blut_assets.history.planning import plan
 from blut_assets.history.retention import reachable
+from blut_assets.model_forms import ModelBytes, in_form
 from blut_assets.stages.handles import HANDLES
 from blut_resources.files.durable import remove_tree
 from blut_resources.instance.instance import store_of
 from blut_resources.registry.models import Authority, ModelRegistry
 from blut_resources.store.artifacts import ArtifactStore
 from blut_resources.store.gc import collect
+from cookbooks.llm.exports.forms import FORMS
 from cookbooks.llm.gate.floors import EXAMPLE, pinned_floors
 from cookbooks.llm.recipes import training as recipes
 from cookbooks.llm.recipes.suite import EVAL_SUITE
@@ -122,6 +124,21 @@ def test_the_recipe_ends_in_a_version_that_knows_what_it_is(
     assert (store.open(record.candidate) / "model.gguf").is_file()
     written = json.loads((store.open(digests["sft_registered"]) / "registration.json").read_text())
     assert (written["version"], written["candidate"]) == (1, record.candidate)
+
+
+def test_a_version_is_handed_out_as_other_programs_take_it(
+    first: dg.ExecuteInProcessResult, registry: ModelRegistry, store: ArtifactStore
+) -> None:
+    record = registry.registration("numbers@1")
+    model = ModelBytes(record.model, {"candidate": record.candidate, **record.inputs}, store)
+    given = {name: in_form(model, name, [FORMS]) for name in FORMS}
+    assert sorted(given["gguf"].files) == ["fidelity.json", "model.gguf"]
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= given["hf"].files.keys()
+    assert given["hf"].front["base_model"] == "SmolLM2-135M-Instruct-2layer"
+    assert sorted(given["adapter"].files) == ["adapter_config.json", "adapter_model.safetensors"]
+    file = given["ollama"].files["Modelfile"]
+    assert isinstance(file, bytes) and file.startswith(b"FROM ./model.gguf\n")
+    assert b'PARAMETER stop "<|im_end|>"\nPARAMETER num_ctx 2048\n' in file
 
 
 def test_an_unchanged_run_computes_nothing_and_registers_again(

@@ -1,0 +1,1 @@
+"""Hands out a registered model in the forms that other programs take."""
