@@ -118,7 +118,6 @@ def _renderer(template: str, tokens: dict[str, str], bos: str) -> Callable[[Conv
     def refuse(message: str) -> NoReturn:
         raise jinja2.TemplateError(message)
 
-
     def as_json(value: Any, **how: Any) -> str:
         return json.dumps(value, ensure_ascii=False, **how)
 
