@@ -6,7 +6,7 @@ import typer
 
 from blut_assets.cli.commands import model_digest, model_moves
 from blut_assets.cli.commands import model_rows as rows
-from blut_assets.cli.commands.model_common import NAME, explained, opened
+from blut_assets.cli.commands.model_common import NAME, explained, no_such_model, opened, version_or_entry
 from blut_assets.cli.commands.model_export import export
 from blut_assets.cli.commands.model_govern import govern
 from blut_assets.cli.shell import completion
@@ -14,9 +14,7 @@ from blut_assets.cli.views.models import as_json as told
 from blut_assets.cli.views.models import model_rows, version_rows
 from blut_assets.terminal.lazy import group
 from blut_assets.terminal.output import AsJson, columns, listing, print_json
-from blut_resources.registry.log import version_of
-from blut_resources.registry.models import Entry, ModelRegistry, Registration, RegistryError
-from blut_resources.text import meant
+from blut_resources.registry.models import ModelRegistry, RegistryError
 
 app = group("Registered models: versions, aliases, promotion, floors.")
 for command in (model_moves.promote, model_moves.rollback, model_moves.drop, model_moves.retire):
@@ -46,7 +44,7 @@ def show(
     """
     with opened() as (registry, store):
         if "@" in name:
-            known = _known(registry, name)
+            known = version_or_entry(registry, name)
             if as_json:
                 print_json(told(registry, known))
             else:
@@ -54,7 +52,7 @@ def show(
             return
         if name not in registry.names():
             if not model_digest.show(name, as_json):
-                raise _unknown(registry, name)
+                raise no_such_model(registry, name)
             return
         records = list(registry.versions(name).values())
         table = rows.versions(registry, records)
@@ -102,22 +100,12 @@ def history(
             *registry.governances(name),
         ]
         if not records:
-            raise _unknown(registry, name)
+            raise no_such_model(registry, name)
     records.sort(key=lambda record: record.at)
     if as_json:
         print_json([rows.event(record) | record.model_dump(mode="json") for record in records])
     else:
         print(columns([rows.event(record) for record in records]))
-
-
-def _known(registry: ModelRegistry, name: str) -> Registration | Entry:
-    """Returns a version; or what an alias stands for that was promoted before candidates had versions."""
-    if version_of(name) is None:
-        entry = registry.entry(name)
-        versions = registry.registrations(entry.name)
-        if not entry.version and all(record.candidate != entry.candidate for record in versions):
-            return entry
-    return registry.registration(name, retired=True)
 
 
 def _digest(registry: ModelRegistry, model: str, role: str) -> str:
@@ -127,8 +115,3 @@ def _digest(registry: ModelRegistry, model: str, role: str) -> str:
     if role not in inputs:
         raise RegistryError(f"--role {role!r} is none of candidate, {', '.join(inputs)}")
     return inputs[role]
-
-
-def _unknown(registry: ModelRegistry, name: str) -> RegistryError:
-    known = ", ".join(registry.names()) or "none"
-    return RegistryError(f"no model is called {name!r}{meant(name, registry.names())}; there are: {known}")

@@ -9,10 +9,12 @@ import typer
 
 from blut_assets.cli.shell import completion
 from blut_assets.terminal.output import failed, wrong
-from blut_resources.registry.models import ModelRegistry, RegistryError
+from blut_resources.registry.log import version_of
+from blut_resources.registry.models import Entry, ModelRegistry, Registration, RegistryError
 from blut_resources.registry.retirement import RetirementRefused, VersionRetired
 from blut_resources.registry.verdicts import PromotionRefused
 from blut_resources.store.artifacts import ArtifactStore, StoreError
+from blut_resources.text import meant
 
 NAME = "Of a registered model; see `blut model list`."
 Alias = Annotated[
@@ -47,3 +49,19 @@ def opened(*, write: bool = False) -> Iterator[tuple[ModelRegistry, ArtifactStor
     with open_instance(write=write) as instance:
         store = store_of(instance)
         yield ModelRegistry(store.root / "registry"), store
+
+
+def version_or_entry(registry: ModelRegistry, name: str) -> Registration | Entry:
+    """Returns a version; or what an alias stands for that was promoted before candidates had versions."""
+    if version_of(name) is None:
+        entry = registry.entry(name)
+        versions = registry.registrations(entry.name)
+        if not entry.version and all(record.candidate != entry.candidate for record in versions):
+            return entry
+    return registry.registration(name, retired=True)
+
+
+def no_such_model(registry: ModelRegistry, name: str) -> RegistryError:
+    """Returns the error that names the models that there are, and the nearest."""
+    known = ", ".join(registry.names()) or "none"
+    return RegistryError(f"no model is called {name!r}{meant(name, registry.names())}; there are: {known}")

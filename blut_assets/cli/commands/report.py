@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from blut_assets.cli.commands.model_common import explained
+from blut_assets.cli.commands.model_common import explained, no_such_model, version_or_entry
 from blut_assets.cli.shell.completion import complete_run_or_reference
 from blut_assets.terminal.lazy import single
 from blut_assets.terminal.output import AsJson, failed, print_json, size, wrong
@@ -90,7 +90,6 @@ def report_of(instance: "dg.DagsterInstance", asked: str) -> "Report":
     Raises:
         RegistryError: neither is called that.
     """
-    from blut_assets.cli.commands.model import _known, _unknown
     from blut_assets.cli.commands.results import results_of
     from blut_assets.cli.report.gathered import ReportMaker
     from blut_assets.cli.run.lookup import run_named
@@ -105,8 +104,8 @@ def report_of(instance: "dg.DagsterInstance", asked: str) -> "Report":
             f"{name} is a model: name a version or an alias, such as {name}@1; see `blut model show {name}`"
         )
     if at and name not in registry.names():
-        raise _unknown(registry, name)
-    record = _known(registry, asked) if at else None
+        raise no_such_model(registry, name)
+    record = version_or_entry(registry, asked) if at else None
     made_by = getattr(record, "run", "")
     if record and not (made_by and instance.has_run(made_by)):
         return ReportMaker(instance).of_model(asked, record)

@@ -79,6 +79,10 @@ def next_commands(result: Any, ran: Ran) -> dict[str, str]:
         found[f"blut model show {names[-1]}"] = "what was promoted"
     elif made:
         found[f"blut lineage {reuse.digest_of(made[-1])[:12]}"] = "what the last of it was made of"
+    if versions := [
+        f"{one['name']}@{one['version']}" for one in facts if one.get("version") and one.get("name")
+    ]:
+        found[f"blut model export {versions[-1]} DIR"] = "the model and its card, for other programs"
     return {**found, "blut ui": "the same with pictures, in a browser"}
 
 

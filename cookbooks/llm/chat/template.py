@@ -1,7 +1,6 @@
 """Renders conversations by a tokenizer's chat template, and finds where tokens lie in the text."""
 
 import bisect
-import datetime
 import functools
 import json
 import os
@@ -11,14 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from blut_resources.payload_kit.refuse import Refused
-from cookbooks.llm.models.directory import read_json, refuse_own_code
+from cookbooks.llm.models.directory import TODAY, read_json, refuse_own_code
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase as Tokenizer
 
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY")
-TODAY = datetime.datetime(2024, 7, 26)
-"""What a template that writes the date is told: the same bytes on every day."""
 
 PLAIN = ("TokenizersBackend", "PreTrainedTokenizerFast")
 REMEDY = {

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
 
-from cookbooks.llm.chat.template import TODAY
+from cookbooks.llm.models.directory import TODAY
 
 SYSTEM, USER, ASSISTANT = "system", "user", "assistant"
 GENERATION = re.compile(r"\{%-?\s*(?:end)?generation\s*-?%\}")

@@ -5,6 +5,7 @@ The directory holds ``config.json``, ``*.safetensors``, the tokenizer's files, `
 ``README.md`` whose front matter names licence and base model.
 """
 
+import datetime
 import os
 import struct
 from pathlib import Path
@@ -31,6 +32,8 @@ MODEL_FILES = ("*.json", "*.jinja", "*.model", "*.txt", "README.md", "LICENSE*",
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 ADAPTER = "adapter_config.json"
 HEADER_LIMIT = 100 * 2**20
+TODAY = datetime.datetime(2024, 7, 26)
+"""What a chat template that writes the date is told: the same bytes on every day."""
 CARD = 2**20
 """Bytes of a README that are read: its front matter stands at the top."""
 

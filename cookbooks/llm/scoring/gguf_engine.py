@@ -8,9 +8,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from cookbooks.llm.chat.template import DATE, TODAY
+from cookbooks.llm.chat.template import DATE
 from cookbooks.llm.llama.kit import Kit
 from cookbooks.llm.llama.library import LOG, LlamaError, load
+from cookbooks.llm.models.directory import TODAY
 from cookbooks.llm.scoring.engine import Answer, Logits, greedy
 
 PIECE_BYTES = 256

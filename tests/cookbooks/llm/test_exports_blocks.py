@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import trl
 
-from cookbooks.llm.chat.template import DATE, TODAY
+from cookbooks.llm.chat.template import DATE
 from cookbooks.llm.exports.blocks import Blocks, NotBlocks, read_blocks
+from cookbooks.llm.models.directory import TODAY
 from tests.cookbooks.llm.rows_support import tokenizer_with
 
 TEMPLATES = Path(trl.__file__).parent / "chat_templates"
