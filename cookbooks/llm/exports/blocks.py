@@ -25,7 +25,7 @@ class NotBlocks(ValueError):
 
 
 class Block(NamedTuple):
-    """Is what stands before and after the words of a role."""
+    """Holds what stands before and after the words of a role."""
 
     before: str
     after: str
