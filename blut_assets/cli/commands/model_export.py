@@ -28,15 +28,14 @@ def export(
         typer.Option(
             "--as",
             metavar="FORM",
-            help="files, as they are stored; of a language model also gguf, hf, adapter and ollama.",
+            help="files, as they are stored, or a form that the model's cookbook has; another word lists them.",
         ),
     ] = "files",
     as_json: AsJson = False,
 ) -> None:
     """Write a model into a new directory, with a model card, for programs that know nothing of Blut.
 
-    The bytes are checked against their digests first. A Modelfile has the chat template in Ollama's own
-    language, proved to render conversations as the model's template does, and the ends of an answer.
+    The bytes are checked against their digests first.
     """
     from blut_assets.cli.commands.report import report_of
     from blut_assets.cli.report.card import card
