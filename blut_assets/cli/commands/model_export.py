@@ -28,7 +28,7 @@ def export(
         typer.Option(
             "--as",
             metavar="FORM",
-            help="files, as they are stored, or a form that the model's cookbook has; another word lists them.",
+            help="files, as they are stored, or a form that its cookbook has; another word lists them.",
         ),
     ] = "files",
     as_json: AsJson = False,
