@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 app = single()
 NO_METRIC = ("run_id", "asset", "epoch", "step", "phase", "timestamp", "resumed_from")
+PASSED = "passed"
+"""The fact of a result that was judged."""
+REASONS = "reasons"
+"""The metadata of one that says why it did not pass."""
 DIGEST = re.compile("[0-9a-f]{64}")
 Rows = list[dict[str, Any]]
 
@@ -136,6 +140,7 @@ def _artifact(instance: "dg.DagsterInstance", event: Any) -> dict[str, Any]:
             "result": "made outside of Blut",
             "digest": "",
             "facts": {},
+            "why": "",
             "path": "",
             "made_by": "",
             "job": {},
@@ -152,6 +157,7 @@ def _artifact(instance: "dg.DagsterInstance", event: Any) -> dict[str, Any]:
         "made_by": reuse.word_of(event, reuse.MADE_BY),
         "digest": digest,
         "facts": facts,
+        "why": reuse.word_of(event, REASONS) if facts.get(PASSED) is False else "",
         "path": path,
         "job": {} if reuse.is_reused(event) else _job(event),
         "cost": _cost(event),
@@ -243,6 +249,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
         lines += ["", columns([{**row, "digest": row["digest"][:12]} for row in table])]
         lines += [f"the bytes of {a['asset']}: {a['path']}" for a in shown[-1:] if a["path"]]
         lines += [f"{a['asset']} was made by {a['made_by']}" for a in shown if a["made_by"]]
+        lines += [f"{a['asset']}: {PASSED}=False: {a['why']}" for a in shown if a["why"]]
         lines += [_told(a["asset"], a["job"]) for a in shown if a["job"]]
     for check in found["checks"]:
         lines.append(f"check {check['check']}: {check['result']} {check['why']}".rstrip())

@@ -9,18 +9,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 import yaml
 from typer.main import get_command
 from typer.testing import CliRunner
 
 from blut_assets import definitions
+from blut_assets.artifacts import Artifact
 from blut_assets.cli.app import app
 from blut_assets.cli.commands import checkup
 from blut_assets.discovery import Discovered
 from blut_assets.recipes import Cookbook
+from blut_assets.stages import Stage, stage_asset
+from blut_assets.stages.handles import HANDLES
 from blut_assets.terminal.output import columns
 from blut_assets.tools import Tool
+from blut_resources.instance.instance import open_instance
 from blut_resources.machine import environment
 from cookbooks.lamquant.samples.synthetic import write_synthetic
 from tests.conftest import REPOSITORY
@@ -67,6 +72,53 @@ def test_every_help_begins_with_the_usage_and_lists_help_first() -> None:
         assert shown.startswith(" ".join(["Usage: blut", *path])), path
         assert shown.partition("\nOptions:\n")[2].startswith("  -h, --help "), (path, shown)
         assert not path or "--install-completion" not in shown, "that is asked of `blut` itself"
+
+
+def helps(command: Any, above: Any = None, name: str = "blut") -> Iterator[tuple[str, str]]:
+    """Yields the name and the help of every command and group, as wide as the terminal."""
+    context = command.make_context(name, [], parent=above, resilient_parsing=True)
+    yield context.command_path, command.get_help(context)
+    for inner in getattr(command, "commands", ()):
+        yield from helps(command.commands[inner], context, inner)
+
+
+@pytest.mark.parametrize("width", [80, 60])
+def test_every_help_fits_the_terminal(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    shown = dict(helps(ROOT))
+    assert len(shown) > 60
+    wide = [
+        f"{path}: {line}" for path, text in shown.items() for line in text.splitlines() if len(line) > width
+    ]
+    assert wide == []
+
+
+class ToyMark(Artifact):
+    """A mark.
+
+    Attributes:
+        passed: whether it is enough.
+    """
+
+    kind = "toy.mark"
+    passed: bool
+
+
+@stage_asset(cookbook="toy", group="verdicts", kinds={"text"})
+def toy_mark(stage: Stage) -> ToyMark:
+    """A mark that says why it is none."""
+    (stage.out / "mark").write_text("6")
+    stage.show(reasons="6 of the 20 rows that are needed")
+    return ToyMark(passed=False)
+
+
+def test_what_did_not_pass_says_why_beside_it(home: Path) -> None:
+    with open_instance() as instance:
+        made = dg.materialize([toy_mark], instance=instance, resources={"blut_handles": HANDLES})
+    shown = CliRunner().invoke(app, ["results", made.run_id]).stdout
+    assert "toy/toy_mark: passed=False: 6 of the 20 rows that are needed" in shown.splitlines()
+    (artifact,) = json.loads(CliRunner().invoke(app, ["results", made.run_id, "--json"]).stdout)["artifacts"]
+    assert artifact["why"] == "6 of the 20 rows that are needed"
 
 
 def run(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
