@@ -163,7 +163,8 @@ class PayloadRunner:
         elif kind == "diverged":
             log.warning(f"{self._name} has diverged: {lines(event['message'])}")
         elif kind == "gpu_starved":
-            log.warning(f"{self._name}: GPU {event['gpu']} has next to nothing to do")
+            likely = event.get("likely", "nobody knows why")  # the agent of a job may be an older one
+            log.warning(f"{self._name}: GPU {event['gpu']} has next to nothing to do, likely for {likely}")
         elif kind == UNCOUNTED:
             findings.found_uncounted(Path(event["path"]))
         elif kind == "artifact":

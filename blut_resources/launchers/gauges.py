@@ -5,6 +5,7 @@ A gauge that this machine does not have is a missing key, never a zero.
 """
 
 import os
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,11 @@ from blut_resources.machine.processes import descendants, read
 EVERY = "BLUT_GAUGE_S"
 STARVED_BELOW, STARVED_AFTER = 25, 5
 """Percent of use below which a GPU waits for its data, and samples in a row until that is said."""
+DISK_WAITS, ONE_CORE, SEVERAL_CORES = 20, 80, 150
+"""Percent from which on that is likely why a GPU waits: of the last 10 s, in which somebody waited for
+a disk; and of a core, which a payload uses.
+"""
+IO_WAITS = re.compile(r"^some avg10=([\d.]+)", re.MULTILINE)
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -62,10 +68,12 @@ class Gauges:
             return []
         self._next = time.monotonic() + self._every
         used = gpus.usage(self._gpus) if self._gpus else []
-        events = [{"event": "gauge", "values": {**self._tree(), **_host(), **_named(used)}}]
+        values = {**self._tree(), **_host(), **_named(used)}
+        events: list[dict[str, Any]] = [{"event": "gauge", "values": values}]
         for one in used:
             if "util" in one and self._starved.add(int(one["index"]), one["util"]):
-                events.append({"event": "gpu_starved", "gpu": one["index"], "samples": STARVED_AFTER})
+                starved = {"gpu": one["index"], "samples": STARVED_AFTER, "likely": likely_cause(values)}
+                events.append({"event": "gpu_starved", **starved})
         return events
 
     def _tree(self) -> dict[str, float]:
@@ -98,8 +106,31 @@ class Starvation:
         return self._low[gpu] == STARVED_AFTER
 
 
+def likely_cause(values: Mapping[str, float]) -> str:
+    """Returns why a GPU is likely to wait, and what may mend it, by the gauges of the moment."""
+    disk, cpu = values.get("host_io_wait_percent", 0.0), values.get("cpu_percent")
+    if disk >= DISK_WAITS:
+        return (
+            f"the disk: {disk:.0f} % of the time somebody waits for it; a faster one, or more memory to cache"
+        )
+    if cpu is None:
+        return "nobody knows why: its CPU time was not measured"
+    if cpu >= SEVERAL_CORES:
+        return (
+            f"the loader: it uses {cpu:.0f} % of a core; more workers and threads, or less work for a sample"
+        )
+    if cpu >= ONE_CORE:
+        return (
+            f"the loader, or small batches: one core is busy ({cpu:.0f} %); workers of their own, or a larger"
+            " batch"
+        )
+    return f"small batches, or something else: CPU {cpu:.0f} % of a core, and no disk is busy; a larger batch"
+
+
 def _host() -> dict[str, float]:
-    return {"host_memory_available_bytes": available(), "host_load": round(os.getloadavg()[0], 2)}
+    found = {"host_memory_available_bytes": available(), "host_load": round(os.getloadavg()[0], 2)}
+    waits = IO_WAITS.search(read("/proc/pressure/io"))
+    return {**found, **({"host_io_wait_percent": float(waits[1])} if waits else {})}
 
 
 def _named(used: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -45,6 +45,19 @@ def gpus() -> Gpus:
     return _visible(there, os.environ.get(VISIBLE))
 
 
+def driver() -> str:
+    """Returns the version of the driver, and of the newest CUDA that it can run; empty where none tells."""
+    try:
+        nvml = importlib.import_module("pynvml")
+        _start(nvml)
+        cuda = nvml.nvmlSystemGetCudaDriverVersion_v2()
+        return (
+            f"{_text(nvml.nvmlSystemGetDriverVersion())}, for CUDA up to {cuda // 1000}.{cuda % 1000 // 10}"
+        )
+    except Exception:  # no package, no driver, or one that fails: `gpus` says which
+        return ""
+
+
 def environment(granted: tuple[Gpu, ...]) -> dict[str, str]:
     """Returns what makes a program see these GPUs only, in this order; none, where none was granted.
 

@@ -26,7 +26,7 @@ from blut_resources.files.durable import StoreError
 from blut_resources.files.named import PathRefused
 from blut_resources.leases.lease import LeaseError
 from blut_resources.leases.standing import standing
-from blut_resources.machine.gpus import gpus
+from blut_resources.machine.gpus import driver, gpus
 from blut_resources.machine.memory import memory, shared_memory, size_text
 from blut_resources.settings import settings
 
@@ -377,6 +377,8 @@ def _gpus() -> Iterator[Finding]:
     except ValueError as error:
         yield Finding("GPU", "broken", str(error), "unset BLUT_GPUS, or mend it")
         return
+    if told := driver():
+        yield Finding("GPU driver", "ok", told)
     if not there.found:
         yield Finding("GPU", "missing", there.reason or "none", 'with an unknown one: BLUT_GPUS="0:24G"')
     for gpu in there.found:
@@ -388,7 +390,7 @@ def _tool(tool: Tool) -> Finding:
     try:
         found = tool.found()
     except Exception as error:  # whatever it is, it is the answer
-        return Finding(tool.name, "broken", str(error))
+        return Finding(tool.name, "broken", str(error), tool.remedy)
     if found:
         return Finding(tool.name, "ok", found)
     return Finding(tool.name, "missing", tool.why, tool.remedy or f"apt install {tool.name}")
