@@ -119,7 +119,7 @@ def _criterion(row: Mapping[str, Any]) -> dict[str, str]:
 def _comparison(ours: Mapping[str, float | None], incumbent: Mapping[str, Any]) -> str:
     """Returns a table of the candidate and what it would replace, on the same recordings."""
     lines = [
-        f"What it would replace is `{incumbent['candidate'][:12]}`.",
+        f"Before is `{incumbent['candidate'][:12]}`.",
         "",
         "| figure | candidate | before | |",
         "|---|---|---|---|",
