@@ -50,7 +50,8 @@ def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
 )
 def test_each_command_explains_itself(path: tuple[str, ...], command: Any) -> None:
     shown = CliRunner().invoke(app, [*path, "--help"], prog_name="blut")
-    assert shown.exit_code == 0 and f"Usage: blut {' '.join(path)}" in shown.stdout
+    assert shown.exit_code == 0, shown.output
+    assert f"Usage: blut {' '.join(path)}" in shown.stdout
     assert len(command.help) > 20
     unexplained = [p.name for p in command.params if not getattr(p, "help", None)]
     assert unexplained == []

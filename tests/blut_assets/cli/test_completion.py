@@ -122,7 +122,10 @@ def test_bash_completes_names_in_which_it_ends_words(tmp_path: Path) -> None:
         f"printf '%s\\n' \"$@\" > {got}.new; mv {got}.new {got}\n"
     )
     (tmp_path / "blut").chmod(0o755)
-    script = subprocess.run([*BLUT, "--show-completion", "bash"], capture_output=True, text=True, check=True)
+    # not for the shell that runs this test, which may be another
+    named = {**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    show = [*BLUT, "--show-completion", "bash"]
+    script = subprocess.run(show, env=named, capture_output=True, text=True, check=True)
     (tmp_path / "script").write_text(script.stdout)
     ours, theirs = pty.openpty()
     path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
