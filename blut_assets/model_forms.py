@@ -104,8 +104,9 @@ def write_directory(files: Mapping[str, Path | bytes], target: Path) -> int:
             part.mkdir()
             written = [_written(part / name, content) for name, content in files.items()]
             sync_tree(written, [part, *{path.parent for path in written}])
+            n_bytes = sum(path.stat().st_size for path in written)
             part.rename(target)
-        return sum(path.stat().st_size for path in files_below(target).values())
+        return n_bytes
     finally:
         if part.exists():
             remove_tree(part)

@@ -10,6 +10,7 @@ from blut_assets.bundle.archive import MANIFEST, SIGNATURE, SIGNER, BundleFault,
 from blut_assets.bundle.keys import public_pem
 from blut_assets.bundle.page import page
 from blut_assets.bundle.travel import travels
+from blut_assets.model_forms import files_below
 from blut_resources.files.durable import new_file
 from blut_resources.registry.models import Entry, ModelRegistry, RegistryError
 from blut_resources.registry.verdicts import VERDICT_FILE, Verdict, parse_verdict
@@ -101,9 +102,7 @@ def _carried(verdict: Verdict) -> tuple[str, Mapping[str, str]]:
 
 
 def _files(role: str, root: Path) -> Members:
-    if root.is_file():
-        return {f"{role}/{root.name}": root}
-    return {f"{role}/{path.relative_to(root).as_posix()}": path for path in root.rglob("*") if path.is_file()}
+    return {f"{role}/{name}": path for name, path in files_below(root).items()}
 
 
 def _json(value: Any) -> bytes:

@@ -34,8 +34,7 @@ def tui(
 
     It only reads, but for four keys: `c` cancels a run and says before what is lost, `R` starts one as a
     process of its own, `p` in `D` promotes a model whose name you type, and `x` writes runs to where you
-    type. `q` ends no run. `blut` alone
-    opens it too, on a terminal. `?` lists the keys.
+    type. `q` ends no run. `blut` alone opens it too, on a terminal. `?` lists the keys.
     """
     if view and view not in VIEWS:
         wrong(f"--view {view!r} is none of {', '.join(VIEWS)}")

@@ -6,7 +6,14 @@ import typer
 
 from blut_assets.cli.commands import model_digest, model_moves
 from blut_assets.cli.commands import model_rows as rows
-from blut_assets.cli.commands.model_common import NAME, explained, no_such_model, opened, version_or_entry
+from blut_assets.cli.commands.model_common import (
+    NAME,
+    AliasOrVersion,
+    explained,
+    no_such_model,
+    opened,
+    version_or_entry,
+)
 from blut_assets.cli.commands.model_export import export
 from blut_assets.cli.commands.model_govern import govern
 from blut_assets.cli.shell import completion
@@ -17,9 +24,10 @@ from blut_assets.terminal.output import AsJson, columns, listing, print_json
 from blut_resources.registry.models import ModelRegistry, RegistryError
 
 app = group("Registered models: versions, aliases, promotion, floors.")
-for command in (model_moves.promote, model_moves.rollback, model_moves.drop, model_moves.retire):
-    app.command()(command)
-for command in (govern, export):
+for command in (
+    *(model_moves.promote, model_moves.rollback, model_moves.drop, model_moves.retire),
+    *(govern, export),
+):
     app.command()(command)
 
 
@@ -66,14 +74,7 @@ def show(
 @app.command()
 @explained
 def resolve(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="NAME@ALIAS|NAME@VERSION",
-            help="Such as mine@prod or mine@3.",
-            autocompletion=completion.complete_reference,
-        ),
-    ],
+    model: AliasOrVersion,
     role: Annotated[
         str, typer.Option(help="What of it: the candidate, or an input by its name in `blut model show`.")
     ] = "candidate",

@@ -21,6 +21,14 @@ Alias = Annotated[
     str,
     typer.Argument(metavar="NAME@ALIAS", help="Such as mine@prod.", autocompletion=completion.complete_alias),
 ]
+AliasOrVersion = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME@ALIAS|NAME@VERSION",
+        help="Such as mine@prod or mine@3.",
+        autocompletion=completion.complete_reference,
+    ),
+]
 By = Annotated[str, typer.Option("--by", help="Who does it; the user of this shell if not given.")]
 Why = Annotated[str, typer.Option("--why", help="Why, for the history.")]
 F = TypeVar("F", bound=Callable[..., None])

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from blut_assets.cli.commands.model_common import explained
-from blut_assets.cli.shell import completion
+from blut_assets.cli.commands.model_common import AliasOrVersion, explained
 from blut_assets.terminal.output import AsJson, failed, print_json, size, wrong
 
 CARD = "README.md"
@@ -14,14 +13,7 @@ CARD = "README.md"
 
 @explained
 def export(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="NAME@ALIAS|NAME@VERSION",
-            help="Such as mine@prod or mine@3.",
-            autocompletion=completion.complete_reference,
-        ),
-    ],
+    model: AliasOrVersion,
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="A new directory.")],
     form: Annotated[
         str,

@@ -127,10 +127,14 @@ def _renderer(template: str, tokens: dict[str, str], bos: str) -> Callable[[Conv
     environment.filters["tojson"] = as_json
     environment.globals |= {"raise_exception": refuse, "strftime_now": TODAY.strftime}
 
+    try:
+        parsed = environment.from_string(GENERATION.sub("", template))
+    except jinja2.TemplateError as error:
+        raise NotBlocks(f"it cannot be rendered: {error}") from error
+
     def write(conversation: Conversation, prompt: bool) -> str:
         messages = [{"role": role, "content": words} for role, words in conversation]
         try:
-            parsed = environment.from_string(GENERATION.sub("", template))
             text = parsed.render(messages=messages, add_generation_prompt=prompt, **tokens)
         except (jinja2.TemplateError, TypeError, ValueError, KeyError, IndexError) as error:
             raise NotBlocks(f"it cannot be rendered: {error}") from error
